@@ -1,0 +1,8 @@
+//! L0: ids, secrets, time, units, errors, tasks. Imports nothing of ours.
+
+pub mod error;
+pub mod id;
+pub mod secret;
+pub mod task;
+pub mod time;
+pub mod units;

@@ -1,0 +1,3 @@
+//! L3: text in, [`model::Config`] or diagnostics out.
+
+pub mod model;

@@ -1,0 +1,311 @@
+//! The validated configuration: every reference resolves, every range holds. No spans, no resolved secrets.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::base::id::{AccountId, KeyId, UpstreamId};
+use crate::base::secret::Secret;
+use crate::base::time::Timestamp;
+use crate::ir::{Family, ThinkingDefault};
+use crate::wire::ThinkingOutput;
+
+/// The whole of agp.toml and its includes. Equal configs need no swap.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// `[server]`.
+    pub server: Server,
+    /// `[log]`.
+    pub log: Log,
+    /// `[admin]`: validated here, in effect from the panel's issue on.
+    pub admin: Admin,
+    /// `[state]`.
+    pub state: State,
+    /// `[secrets]`.
+    pub secrets: Secrets,
+    /// `[routing]`.
+    pub routing: Routing,
+    /// `[openai]`.
+    pub openai: OpenAi,
+    /// `[upstreams.*]` by name.
+    pub upstreams: BTreeMap<UpstreamId, Upstream>,
+    /// `[accounts.*]` by name.
+    pub accounts: BTreeMap<AccountId, Account>,
+    /// `[keys.*]` by name.
+    pub keys: BTreeMap<KeyId, Key>,
+    /// `[models.*]` by public name.
+    pub models: BTreeMap<String, Model>,
+}
+
+/// `[server]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Server {
+    /// The address that clients use.
+    pub listen: SocketAddr,
+    /// Largest request body in bytes.
+    pub max_body: u64,
+    /// Silence after which a stream gets a comment or ping; never zero.
+    pub keepalive: Duration,
+    /// With no content so far the 200 goes out after this.
+    pub stream_commit_after: Duration,
+    /// From SIGTERM to the listener's close.
+    pub drain_delay: Duration,
+    /// What running streams then get.
+    pub drain_timeout: Duration,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// `RUST_LOG` syntax.
+    pub level: String,
+    /// The lines' form.
+    pub format: LogFormat,
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[admin]`, as far as something uses it already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// Whether the panel is served.
+    pub enabled: bool,
+    /// Where, if not on `server.listen`.
+    pub listen: Option<SocketAddr>,
+}
+
+/// `[state]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// Folder of the stores, as written (relative to the state dir).
+    pub path: PathBuf,
+}
+
+/// `[secrets]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secrets {
+    /// File of the age identity, as written (relative to the state dir).
+    pub identity: PathBuf,
+}
+
+/// How an account is picked among those that can serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    /// By weight and remaining quota.
+    Weighted,
+    /// In turn.
+    RoundRobin,
+    /// At random.
+    Random,
+    /// The one with the fewest in flight (not yet in effect).
+    LeastBusy,
+    /// The first until it is full (not yet in effect).
+    FillFirst,
+}
+
+/// `[routing]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Routing {
+    /// How accounts are picked.
+    pub strategy: Strategy,
+    /// The public model for requests that name none.
+    pub default_model: Option<String>,
+    /// Calls in flight on one account; `None` is no limit.
+    pub max_concurrent_per_account: Option<u32>,
+    /// Calls in flight of one (upstream, model); `None` is no limit.
+    pub max_concurrent_per_model: Option<u32>,
+    /// How long a request waits for a slot or a cooldown's end.
+    pub queue_timeout: Duration,
+    /// Requests waiting at once.
+    pub max_queue: u32,
+    /// First cooldown where the upstream states none; doubles.
+    pub capacity_cooldown: Duration,
+    /// Largest doubled cooldown.
+    pub max_cooldown: Duration,
+    /// Calls that send the prompt, for one request; at least 1.
+    pub max_attempts: u32,
+    /// From the first failure: no new try after this.
+    pub retry_within: Duration,
+    /// Bounds the whole request; `None` is no bound.
+    pub total_timeout: Option<Duration>,
+    /// How often quotas are asked for.
+    pub quota_refresh: Duration,
+}
+
+/// `[openai]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenAi {
+    /// Where thinking goes.
+    pub thinking_output: ThinkingOutput,
+}
+
+/// What kind of service an upstream is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Google's Cloud Code API.
+    Antigravity,
+    /// The Gemini API (not yet in effect).
+    Gemini,
+    /// Vertex AI (not yet in effect).
+    Vertex,
+    /// OpenAI and compatible (not yet in effect).
+    OpenAi,
+    /// Anthropic (not yet in effect).
+    Anthropic,
+}
+
+/// `[upstreams.*]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Upstream {
+    /// What it is.
+    pub kind: Kind,
+    /// Hosts in order, without trailing slash; never empty.
+    pub base_urls: Vec<String>,
+    /// Hosts for discovery and onboarding; `base_urls` where none are given.
+    pub setup_urls: Vec<String>,
+    /// The operator's OAuth client, for kinds that need one.
+    pub oauth: Option<OAuth>,
+    /// Headers sent with each call, names in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// Header and envelope field; `agp/<version>` where none is given.
+    pub user_agent: String,
+    /// The client metadata of kind antigravity; the neutral block where none is given.
+    pub metadata: BTreeMap<String, String>,
+    /// Category to threshold.
+    pub safety_settings: BTreeMap<String, String>,
+    /// Outbound proxy, may hold credentials.
+    pub proxy: Option<Secret>,
+    /// Limit for connect and TLS.
+    pub connect_timeout: Duration,
+    /// Limit from the request sent to the first byte of the answer.
+    pub first_byte_timeout: Duration,
+    /// Silence inside a stream.
+    pub idle_timeout: Duration,
+    /// More trusted certificate authorities, PEM; path already joined to the file's folder.
+    pub ca_file: Option<PathBuf>,
+    /// Whether the upstream's own list of models is published.
+    pub discover: bool,
+}
+
+/// An OAuth client.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OAuth {
+    /// Its id.
+    pub client_id: SecretRef,
+    /// Its secret.
+    pub client_secret: SecretRef,
+    /// Consent page.
+    pub auth_url: String,
+    /// Token endpoint.
+    pub token_url: String,
+    /// Who signed in.
+    pub userinfo_url: String,
+    /// Scopes asked for.
+    pub scopes: Vec<String>,
+    /// Where the consent page leads back to.
+    pub redirect_uri: String,
+}
+
+/// Where a secret is found. The value itself is read when a snapshot is built.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SecretRef {
+    /// In the environment.
+    Env(String),
+    /// In a file, trimmed; path already joined to the folder of the file that names it.
+    File(PathBuf),
+    /// Sealed to the age identity: the text after `agp1:` is checked to be base64.
+    Sealed(String),
+    /// In clear.
+    Plain(Secret),
+}
+
+/// `[accounts.*]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Account {
+    /// Its upstream.
+    pub upstream: UpstreamId,
+    /// E-mail, for people and to tell duplicates.
+    pub email: Option<String>,
+    /// What it signs in with.
+    pub credential: SecretRef,
+    /// Share under `weighted`; 0: only when no other can.
+    pub weight: f64,
+    /// Lower tiers are used first.
+    pub tier: u32,
+    /// Calls in flight: `Some(None)` is no limit, `None` is routing's.
+    pub max_concurrent: Option<Option<u32>>,
+    /// Globs of upstream model names that it may serve.
+    pub models: Vec<String>,
+    /// Its project; discovered where none is given.
+    pub project: Option<String>,
+    /// Whether it may go on past the quota at the user's cost.
+    pub credits: bool,
+    /// Whether it is used.
+    pub enabled: bool,
+    /// Labels that keys refer to.
+    pub tags: Vec<String>,
+}
+
+/// How a client key is known.
+#[derive(Debug, Clone, PartialEq)]
+pub enum KeyValue {
+    /// By the SHA-256 of the whole key.
+    Sha256([u8; 32]),
+    /// By the key itself, which is digested when the snapshot is built.
+    Key(SecretRef),
+}
+
+/// `[keys.*]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Key {
+    /// For people; the table's name where none is given.
+    pub name: String,
+    /// How it is known.
+    pub value: KeyValue,
+    /// Globs of public model names.
+    pub models: Vec<String>,
+    /// Account names and `tag:NAME`; empty is every account.
+    pub accounts: Vec<String>,
+    /// Refused from this moment on.
+    pub expires: Option<Timestamp>,
+    /// Whether it is accepted.
+    pub enabled: bool,
+}
+
+/// One step of a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The upstream.
+    pub upstream: UpstreamId,
+    /// The upstream's id of the model.
+    pub model: String,
+}
+
+/// `[models.*]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// Targets in order; never empty.
+    pub route: Vec<Target>,
+    /// Other names for it that are not listed.
+    pub aliases: Vec<String>,
+    /// `None` is routing's.
+    pub strategy: Option<Strategy>,
+    /// Where the client says nothing of thinking.
+    pub thinking: Option<ThinkingDefault>,
+    /// Overrides what the id says.
+    pub family: Option<Family>,
+    /// For people.
+    pub display_name: Option<String>,
+    /// Context window in tokens.
+    pub context: Option<u64>,
+    /// Caps what clients ask for.
+    pub max_output: Option<u32>,
+}

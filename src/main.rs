@@ -1,0 +1,3 @@
+//! The `agp` command.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! L1: the account pool's decisions as pure functions: no tokio, no locks, no clock, no I/O.
+
+pub mod failure;

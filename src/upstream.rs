@@ -1,0 +1,1 @@
+//! L4: requests out. Pure but for client, credential and oauth.

@@ -1,0 +1,1 @@
+//! Anthropic's messages: requests in, answers out.

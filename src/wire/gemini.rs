@@ -1,0 +1,1 @@
+//! Gemini's generateContent payload: requests out, answers in.

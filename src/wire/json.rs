@@ -1,0 +1,1 @@
+//! Reading JSON with errors that name the field.
