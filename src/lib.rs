@@ -3,6 +3,7 @@
 pub mod base;
 pub mod cli;
 pub mod config;
+pub mod dispatch;
 pub mod ir;
 pub mod pool;
 pub mod sim;

@@ -1,3 +1,7 @@
 //! L1: the account pool's decisions as pure functions: no tokio, no locks, no clock, no I/O.
 
+pub mod candidate;
+pub mod cooldown;
 pub mod failure;
+pub mod select;
+pub mod state;
