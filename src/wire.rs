@@ -1,8 +1,10 @@
 //! L2: the only home of vendors' JSON. Each folder is one dialect; no file knows two.
 
 pub mod anthropic;
+pub mod front;
 pub mod gemini;
 pub mod json;
+pub(crate) mod media;
 pub mod openai_chat;
 pub mod sse;
 

@@ -1,1 +1,14 @@
-//! Anthropic's messages: requests in, answers out.
+//! Anthropic's messages: requests in, answers out. upstream-protocol.md 9.4 and 11.
+
+mod error;
+mod models;
+mod request;
+mod response;
+mod stream;
+mod types;
+
+pub use error::render_error;
+pub use models::{encode_model, encode_models};
+pub use request::decode_request;
+pub use response::{encode_response, encode_token_count};
+pub use stream::StreamEncoder;
