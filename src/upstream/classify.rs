@@ -137,9 +137,7 @@ fn http_status(code: u16, status: &str) -> u16 {
         return code;
     }
     match (code, status) {
-        (3, _) | (_, "INVALID_ARGUMENT") => 400,
-        (9, _) | (_, "FAILED_PRECONDITION") => 400,
-        (11, _) | (_, "OUT_OF_RANGE") => 400,
+        (3 | 9 | 11, _) | (_, "INVALID_ARGUMENT" | "FAILED_PRECONDITION" | "OUT_OF_RANGE") => 400,
         (16, _) | (_, "UNAUTHENTICATED") => 401,
         (7, _) | (_, "PERMISSION_DENIED") => 403,
         (5, _) | (_, "NOT_FOUND") => 404,
@@ -218,6 +216,10 @@ fn by_reason(status: u16, details: &Details) -> Option<Class> {
 }
 
 fn by_status(status: u16, details: &Details, delay: Option<Duration>) -> Class {
+    #[expect(
+        clippy::match_overlapping_arm,
+        reason = "single statuses first, the rest of their hundred after them"
+    )]
     match status {
         400 => bad_request(&details.message.to_ascii_lowercase()),
         401 => Class::AuthExpired,
@@ -237,7 +239,7 @@ fn by_status(status: u16, details: &Details, delay: Option<Duration>) -> Class {
         504 => Class::Timeout,
         // 409 is gRPC's ABORTED, which asks for a repeat; 425 asks for one by its definition.
         408 | 409 | 425 | 499 | 500..=599 => Class::ServerError,
-        400..=498 => Class::BadRequest,
+        402..=498 => Class::BadRequest,
         _ => Class::UpstreamGarbage,
     }
 }
@@ -308,7 +310,7 @@ fn finish(class: Class, status: u16, details: &Details) -> Failure {
     let text = bounded(details.message.trim(), MAX_MESSAGE);
     match class {
         Class::BadRequest | Class::SignatureInvalid | Class::TooLarge if !text.is_empty() => {
-            failure.message = text.to_owned();
+            text.clone_into(&mut failure.message);
         }
         // Agents look for these words to know that they must shorten the conversation.
         Class::ContextTooLong if !text.is_empty() => {
