@@ -1,0 +1,453 @@
+//! One account's way in: its refresh token, the access token it has at present, and the one refresh that may run.
+//!
+//! - At most one refresh runs for an account; it runs in a task of its own, so that a caller who goes away takes nothing
+//!   from the others.
+//! - A token is renewed about five minutes ahead of its end, beside the requests that still use it.
+//! - A refresh that fails in a way that passes leaves the old token in use while it is valid; the next one waits, twice as
+//!   long each time. A dead refresh token is remembered: only a new credential, thus a new [`Credential`], mends it.
+//! - A rotated refresh token is durable before anything uses what came with it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::base::secret::Secret;
+use crate::base::task::Tasks;
+use crate::base::time::Timestamp;
+use crate::pool::failure::{Class, Failure};
+use crate::upstream::oauth::{self, Grant, OAuthClient};
+
+/// How long before its end a token is renewed, at the least (upstream-protocol.md 1.2).
+const AHEAD: Duration = Duration::from_mins(5);
+/// So much more at random, so that accounts started together do not refresh together.
+const JITTER: Duration = Duration::from_mins(1);
+/// After the first failed refresh no other for this long; doubles.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest such pause.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// A disk that hangs must not stop the requests: after this a rotated token is used though it is not known to be kept.
+const SAVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What is kept of a credential between runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SavedToken {
+    /// [`fingerprint`] of the configured refresh token and client: a saved token of another one is not used.
+    pub fingerprint: [u8; 32],
+    /// The refresh token in force: the configured one, or what the provider put in its place.
+    pub refresh_token: Secret,
+    /// The newest access token.
+    pub access_token: Secret,
+    /// When that one ends.
+    pub expires_at: Timestamp,
+}
+
+/// Where tokens are kept.
+pub trait TokenSink: Send + Sync {
+    /// Keeps `token`; completes when it is durable.
+    ///
+    /// The error is a sentence for the log.
+    fn save(&self, token: SavedToken) -> BoxFuture<'static, Result<(), String>>;
+}
+
+/// Trades a refresh token for an access token: the token endpoint, or a test's stand-in.
+pub trait Exchange: Send + Sync {
+    /// One call.
+    fn refresh(&self, refresh_token: Secret) -> BoxFuture<'static, Result<Grant, Failure>>;
+}
+
+/// The token endpoint over HTTP.
+pub struct HttpExchange {
+    http: Arc<reqwest::Client>,
+    client: Arc<OAuthClient>,
+}
+
+impl HttpExchange {
+    /// The endpoint of `client`, reached through `http`.
+    pub fn new(http: Arc<reqwest::Client>, client: OAuthClient) -> Self {
+        Self {
+            http,
+            client: Arc::new(client),
+        }
+    }
+}
+
+impl Exchange for HttpExchange {
+    fn refresh(&self, refresh_token: Secret) -> BoxFuture<'static, Result<Grant, Failure>> {
+        let (http, client) = (self.http.clone(), self.client.clone());
+        Box::pin(async move { oauth::refresh(&http, &client, &refresh_token).await })
+    }
+}
+
+/// Identifies a configured credential without telling it: SHA-256 of client id and refresh token. Refresh tokens work
+/// with the client that issued them only (upstream-protocol.md 1), so both count.
+pub fn fingerprint(refresh_token: &Secret, client_id: &str) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    // The length keeps two different pairs from being one text.
+    hash.update((client_id.len() as u64).to_be_bytes());
+    hash.update(client_id.as_bytes());
+    hash.update(refresh_token.expose().as_bytes());
+    hash.finalize().into()
+}
+
+/// One account's credential; clones are the same one.
+#[derive(Clone)]
+pub struct Credential(Arc<Shared>);
+
+struct Shared {
+    fingerprint: [u8; 32],
+    sink: Option<Arc<dyn TokenSink>>,
+    tasks: Tasks,
+    state: Mutex<State>,
+}
+
+type Outcome = Result<Secret, Failure>;
+
+struct State {
+    exchange: Arc<dyn Exchange>,
+    refresh_token: Secret,
+    access: Option<Access>,
+    flight: Option<watch::Receiver<Option<Outcome>>>,
+    /// `account_invalid`, for good.
+    dead: Option<Failure>,
+    /// The last refresh's failure, while it is not made good.
+    failed: Option<Failed>,
+    /// How many saves were begun: a newer one replaces those before it.
+    saves: u64,
+    /// Whether the refresh token in force is not known to be durable.
+    unsaved: bool,
+}
+
+struct Access {
+    token: Secret,
+    expires_at: Timestamp,
+    /// From here on it is renewed beside the requests.
+    renew_at: Timestamp,
+}
+
+struct Failed {
+    failure: Failure,
+    times: u32,
+    /// No other refresh before.
+    retry_at: Timestamp,
+}
+
+impl Credential {
+    /// The credential of a configured refresh token. `saved` is what was kept of it, used where the fingerprint is the
+    /// same. Refreshes run in `tasks`.
+    pub fn new(
+        refresh_token: Secret,
+        client_id: &str,
+        exchange: Arc<dyn Exchange>,
+        saved: Option<SavedToken>,
+        sink: Option<Arc<dyn TokenSink>>,
+        tasks: Tasks,
+    ) -> Self {
+        let fingerprint = fingerprint(&refresh_token, client_id);
+        let mut state = State {
+            exchange,
+            refresh_token,
+            access: None,
+            flight: None,
+            dead: None,
+            failed: None,
+            saves: 0,
+            unsaved: false,
+        };
+        if let Some(saved) = saved.filter(|saved| saved.fingerprint == fingerprint) {
+            state.refresh_token = saved.refresh_token;
+            state.access = Some(Access::new(saved.access_token, saved.expires_at, jitter()));
+        }
+        Self(Arc::new(Shared {
+            fingerprint,
+            sink,
+            tasks,
+            state: Mutex::new(state),
+        }))
+    }
+
+    /// What identifies it, see [`fingerprint`].
+    pub fn fingerprint(&self) -> [u8; 32] {
+        self.0.fingerprint
+    }
+
+    /// Takes another way to the token endpoint into use (a reload changed the proxy or the client's secret) and forgets
+    /// the pause after failures of the old one.
+    pub fn set_exchange(&self, exchange: Arc<dyn Exchange>) {
+        let mut state = self.0.state.lock();
+        state.exchange = exchange;
+        state.failed = None;
+    }
+
+    /// When the access token at hand ends; `None` where there is none.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.0.state.lock().access.as_ref().map(|a| a.expires_at)
+    }
+
+    /// A valid access token: the one at hand, else that of the one refresh under way.
+    ///
+    /// # Errors
+    /// `account_invalid` once the refresh token is known to be dead; else the refresh's failure, for its pause without
+    /// asking again.
+    pub async fn token(&self, now: Timestamp) -> Result<Secret, Failure> {
+        let flight = {
+            let mut state = self.0.state.lock();
+            if let Some(failure) = &state.dead {
+                return Err(failure.clone());
+            }
+            if let Some(access) = state.access.as_ref().filter(|a| now < a.expires_at) {
+                let token = access.token.clone();
+                if access.renew_at <= now && state.may_refresh(now) {
+                    self.0.join(&mut state, now);
+                }
+                return Ok(token);
+            }
+            self.0.join_or_pause(&mut state, now)?
+        };
+        landed(flight).await
+    }
+
+    /// Another token after the upstream refused `stale` with a 401. Where the token at hand is another one already, that
+    /// one; else that of one refresh, whoever else asks for it.
+    ///
+    /// # Errors
+    /// As [`Self::token`].
+    pub async fn force_refresh(&self, stale: &Secret, now: Timestamp) -> Result<Secret, Failure> {
+        let flight = {
+            let mut state = self.0.state.lock();
+            if let Some(failure) = &state.dead {
+                return Err(failure.clone());
+            }
+            match state.access.as_ref().filter(|a| now < a.expires_at) {
+                Some(access) if access.token != *stale => return Ok(access.token.clone()),
+                // It is refused: nobody else should be given it meanwhile.
+                _ => state.access = None,
+            }
+            self.0.join_or_pause(&mut state, now)?
+        };
+        landed(flight).await
+    }
+
+    /// Renews the token ahead of its end where that is due, without waiting: for a job that keeps idle accounts ready.
+    pub fn renew_if_due(&self, now: Timestamp) {
+        let mut state = self.0.state.lock();
+        let due = state.access.as_ref().is_none_or(|a| a.renew_at <= now);
+        if due && state.dead.is_none() && state.may_refresh(now) {
+            self.0.join(&mut state, now);
+        }
+    }
+}
+
+/// Waits for a refresh to end.
+async fn landed(mut flight: watch::Receiver<Option<Outcome>>) -> Outcome {
+    match flight.wait_for(Option::is_some).await {
+        Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(abandoned())),
+        Err(_) => Err(abandoned()),
+    }
+}
+
+fn abandoned() -> Failure {
+    Failure::new(
+        Class::Network,
+        "the token refresh was abandoned by a shutdown",
+    )
+}
+
+impl State {
+    fn may_refresh(&self, now: Timestamp) -> bool {
+        self.failed.as_ref().is_none_or(|f| f.retry_at <= now)
+    }
+
+    /// The refresh under way. One whose task is gone without an outcome is none.
+    fn flying(&self) -> Option<&watch::Receiver<Option<Outcome>>> {
+        self.flight
+            .as_ref()
+            .filter(|flight| flight.has_changed().is_ok())
+    }
+}
+
+impl Access {
+    fn new(token: Secret, expires_at: Timestamp, jitter: Duration) -> Self {
+        let ahead = i64::try_from((AHEAD + jitter).as_millis()).unwrap_or(0);
+        Self {
+            token,
+            expires_at,
+            renew_at: Timestamp(expires_at.0.saturating_sub(ahead)),
+        }
+    }
+}
+
+impl Shared {
+    fn join_or_pause(
+        self: &Arc<Self>,
+        state: &mut State,
+        now: Timestamp,
+    ) -> Result<watch::Receiver<Option<Outcome>>, Failure> {
+        match &state.failed {
+            Some(failed) if state.flying().is_none() && now < failed.retry_at => {
+                Err(failed.failure.clone())
+            }
+            _ => Ok(self.join(state, now)),
+        }
+    }
+
+    /// The refresh under way, else a new one.
+    fn join(
+        self: &Arc<Self>,
+        state: &mut State,
+        now: Timestamp,
+    ) -> watch::Receiver<Option<Outcome>> {
+        if let Some(flight) = state.flying() {
+            return flight.clone();
+        }
+        let (landing, flight) = watch::channel(None);
+        state.flight = Some(flight.clone());
+        let shared = self.clone();
+        let (exchange, refresh_token) = (state.exchange.clone(), state.refresh_token.clone());
+        self.tasks.spawn(async move {
+            let force = shared.tasks.force().clone();
+            tokio::select! {
+                outcome = shared.fly(exchange, refresh_token, now) => {
+                    landing.send_replace(Some(outcome));
+                }
+                () = force.cancelled() => {}
+            }
+        });
+        flight
+    }
+
+    async fn fly(
+        self: &Arc<Self>,
+        exchange: Arc<dyn Exchange>,
+        refresh_token: Secret,
+        began: Timestamp,
+    ) -> Outcome {
+        let clock = Instant::now();
+        match exchange.refresh(refresh_token.clone()).await {
+            Ok(grant) => Ok(self.granted(grant, refresh_token, began).await),
+            Err(failure) => Err(self.refused(failure, began.plus(clock.elapsed()))),
+        }
+    }
+
+    async fn granted(
+        self: &Arc<Self>,
+        grant: Grant,
+        refresh_token: Secret,
+        began: Timestamp,
+    ) -> Secret {
+        let expires_at = grant.expires_at(began);
+        let next = grant.refresh_token.unwrap_or_else(|| refresh_token.clone());
+        let rotated = next != refresh_token;
+        let token = grant.access_token;
+        if let Some(sink) = &self.sink {
+            let saved = SavedToken {
+                fingerprint: self.fingerprint,
+                refresh_token: next.clone(),
+                access_token: token.clone(),
+                expires_at,
+            };
+            self.keep(sink.clone(), saved, rotated).await;
+        }
+        let mut state = self.state.lock();
+        state.refresh_token = next;
+        state.access = Some(Access::new(token.clone(), expires_at, jitter()));
+        state.failed = None;
+        state.flight = None;
+        token
+    }
+
+    /// Waits until a rotated refresh token is durable; an access token alone is kept beside the requests, since losing it
+    /// costs one refresh.
+    async fn keep(self: &Arc<Self>, sink: Arc<dyn TokenSink>, saved: SavedToken, rotated: bool) {
+        let (kept, waiting) = watch::channel(false);
+        let (turn, must) = {
+            let mut state = self.state.lock();
+            state.saves += 1;
+            state.unsaved |= rotated;
+            (state.saves, state.unsaved)
+        };
+        let shared = self.clone();
+        self.tasks.spawn(async move {
+            shared.save(sink, saved, turn, must).await;
+            kept.send_replace(true);
+        });
+        if rotated {
+            wait_kept(waiting).await;
+        }
+    }
+
+    /// Saves until it is done or a newer save has taken over. What need not be kept is tried once.
+    async fn save(&self, sink: Arc<dyn TokenSink>, saved: SavedToken, turn: u64, must: bool) {
+        let drain = self.tasks.drain();
+        let mut pause = FIRST_PAUSE;
+        while self.state.lock().saves == turn {
+            // The try that a shutdown brings forward is the last.
+            let last = !must || drain.is_cancelled();
+            match sink.save(saved.clone()).await {
+                Ok(()) => {
+                    let mut state = self.state.lock();
+                    state.unsaved &= state.saves != turn;
+                    return;
+                }
+                Err(error) => tracing::warn!(%error, retried = !last, "token could not be kept"),
+            }
+            if last {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = drain.cancelled() => {}
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Folds a failed refresh in and gives it back.
+    fn refused(&self, failure: Failure, now: Timestamp) -> Failure {
+        let mut state = self.state.lock();
+        state.flight = None;
+        if failure.class == Class::AccountInvalid {
+            state.dead = Some(failure.clone());
+            state.access = None;
+            return failure;
+        }
+        let times = state.failed.as_ref().map_or(0, |failed| failed.times);
+        let pause = pause_after(times);
+        state.failed = Some(Failed {
+            failure: failure.clone(),
+            times: times.saturating_add(1),
+            retry_at: now.plus(failure.delay.unwrap_or(pause).max(pause)),
+        });
+        failure
+    }
+}
+
+async fn wait_kept(mut kept: watch::Receiver<bool>) {
+    let waited = tokio::time::timeout(SAVE_TIMEOUT, kept.wait_for(|kept| *kept)).await;
+    if waited.is_err() {
+        tracing::error!(
+            "a rotated refresh token is in use before it is known to be kept: the store does not answer"
+        );
+    }
+}
+
+/// The pause after so many failures before this one.
+fn pause_after(times: u32) -> Duration {
+    FIRST_PAUSE
+        .saturating_mul(1 << times.min(16))
+        .min(LONGEST_PAUSE)
+}
+
+/// A random share of [`JITTER`].
+fn jitter() -> Duration {
+    // Without randomness all renew at the same distance, which does no harm.
+    let draw = getrandom::u32().unwrap_or(0);
+    JITTER.mul_f64(f64::from(draw) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests;
