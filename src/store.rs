@@ -1,1 +1,416 @@
 //! L2: what the gateway learns, in two redb files behind one writer thread.
+//!
+//! `agp.redb` holds tokens, accounts, quotas, cooldowns and signatures; `agp-log.redb` holds the log and its sums, and may
+//! be deleted while the gateway is stopped. There are two classes of writes: a *durable* one ([`Store::put_token`]) resolves
+//! after the commit, every other is *relaxed*: it is queued, never blocks, and reaches the disk within a fraction of a
+//! second. A full or failing disk stops nobody: the latest value of each row waits in memory, log rows wait up to a bound
+//! and are counted beyond it, and writing resumes by itself. Nothing of redb leaks out of this module.
+
+mod apply;
+mod crypt;
+#[cfg(test)]
+mod fault;
+mod open;
+mod query;
+mod queue;
+mod record;
+mod retain;
+mod table;
+#[cfg(test)]
+mod tests;
+mod types;
+mod usage;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::base::id::{AccountId, KeyId, ModelName, RequestId};
+use crate::base::time::Timestamp;
+
+pub use crypt::KeyWrap;
+pub use record::{
+    AccountRecord, CooldownRecord, ErrorNote, LogRecord, MAX_CALL_IDS, MAX_TRIES, MAX_VERDICTS,
+    QuotaRecord, SignatureRecord, TokenRecord, TryRecord, Verdict, call_digest, text_digest,
+};
+pub use types::{Condition, Health, Learned, Options, StoreError};
+pub use usage::{HISTOGRAM_BOUNDS_MS, Histogram, RollUp, UsageBucket, UsageSums};
+
+use crypt::DataKey;
+use open::{Fault, File, FilePlace, MemoryPlace, Place};
+use queue::{Bounds, Change, Queue};
+use writer::{Shared, Status, Writer};
+
+/// How long [`Store::put_token`] waits for its commit before it says that the disk is slow.
+const DURABLE_WAIT: Duration = Duration::from_secs(5);
+
+/// A state file up to this size is verified page by page at opening; that takes about a second a gigabyte.
+const CHECKED_SIZE: u64 = 64 << 20;
+
+/// The store. Clones are the same store.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Drop for Inner {
+    /// The thread writes what is queued, and ends. [`Store::close`] waits for that, this does not.
+    fn drop(&mut self) {
+        self.shared.queue.close();
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Store").field(&self.health()).finish()
+    }
+}
+
+impl Store {
+    /// Opens the store in a folder, which is made with mode 0700 where there is none. Blocks on the disk.
+    ///
+    /// A damaged log is set aside under a new name, told, and begun anew. A log file that the disk refuses is tried again
+    /// later.
+    ///
+    /// # Errors
+    /// Where a file is in use or of a newer agp, where `agp.redb` is damaged or can't be read, or where the data key in it
+    /// can't be unwrapped. Nothing is moved or made anew then.
+    pub fn open(dir: &Path, keys: Arc<dyn KeyWrap>, options: Options) -> Result<Self, StoreError> {
+        open::make_dir(dir)?;
+        let cache = options.cache_bytes;
+        let state = FilePlace::new(dir.join("agp.redb"), cache).checked_up_to(CHECKED_SIZE);
+        let log = FilePlace::new(dir.join("agp-log.redb"), cache);
+        Self::open_places(Box::new(state), Box::new(log), keys, options)
+    }
+
+    /// A store without files, for tests and trials. What it holds is gone with its last clone.
+    pub fn in_memory(keys: Arc<dyn KeyWrap>) -> Self {
+        let state = File::state(Box::new(MemoryPlace("agp.redb")));
+        let log = File::log(Box::new(MemoryPlace("agp-log.redb")));
+        let options = Options {
+            pace: Duration::ZERO,
+            ..Options::default()
+        };
+        let shared = share(state, log, keys, options);
+        for (file, which) in [(&shared.state, true), (&shared.log, false)] {
+            if let Err(fault) = file.open(false) {
+                note_failure(&shared, which, &file.tell(&fault));
+            }
+        }
+        match start(Arc::clone(&shared)) {
+            Ok(store) => store,
+            Err(error) => {
+                note_failure(&shared, true, &error);
+                shared.queue.end();
+                Self(Arc::new(Inner {
+                    shared,
+                    thread: Mutex::new(None),
+                }))
+            }
+        }
+    }
+
+    /// Opens the store wherever its files lie.
+    fn open_places(
+        state: Box<dyn Place>,
+        log: Box<dyn Place>,
+        keys: Arc<dyn KeyWrap>,
+        options: Options,
+    ) -> Result<Self, StoreError> {
+        let shared = share(File::state(state), File::log(log), keys, options);
+        let state = &shared.state;
+        state.open(false).map_err(|fault| state.tell(&fault))?;
+        if let Some(wrapped) = state.read(query::wrapped_key)? {
+            let bytes = shared.keys.unwrap(&wrapped).map_err(StoreError::Key)?;
+            let key = DataKey::from_bytes(&bytes).map_err(StoreError::Key)?;
+            *shared.key.write() = Some(Arc::new(key));
+        }
+        *shared.generation.lock() = state.read(query::generation)?;
+        match shared.log.open_or_renew(false) {
+            Ok(_) => {}
+            Err(fault) => match shared.log.tell(&fault) {
+                error @ (StoreError::Locked { .. } | StoreError::Newer { .. }) => {
+                    return Err(error);
+                }
+                error => {
+                    tracing::warn!(error = %error, "log can't be opened; it is tried again");
+                    note_failure(&shared, false, &error);
+                }
+            },
+        }
+        start(shared)
+    }
+
+    /// Everything that a start takes over. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Where `agp.redb` can't be read.
+    pub fn load(&self) -> Result<Learned, StoreError> {
+        let shared = &self.0.shared;
+        let key = shared.key.read().clone();
+        let now = Timestamp::now();
+        let learned = shared
+            .state
+            .read(|txn| query::learned(txn, key.as_deref(), now, &shared.options))?;
+        if learned.unreadable > 0 {
+            tracing::warn!(rows = learned.unreadable, "stored rows can't be read");
+        }
+        Ok(learned)
+    }
+
+    /// Keeps a token; resolves once it is on the disk.
+    ///
+    /// # Errors
+    /// Where it could not be written at once. It stays queued all the same, so the caller goes on with the token.
+    pub async fn put_token(&self, token: TokenRecord) -> Result<(), StoreError> {
+        let (ack, done) = sync_channel(1);
+        self.0.shared.queue.put(Change::Token(token), Some(ack));
+        wait(done, DURABLE_WAIT).await
+    }
+
+    /// Keeps a token without waiting: for one whose refresh token did not rotate.
+    pub fn put_token_relaxed(&self, token: TokenRecord) {
+        self.0.shared.queue.put(Change::Token(token), None);
+    }
+
+    /// Keeps what discovery found out.
+    pub fn put_account(&self, account: AccountRecord) {
+        self.0.shared.queue.put(Change::Account(account), None);
+    }
+
+    /// Keeps a quota.
+    pub fn put_quota(&self, quota: QuotaRecord) {
+        self.0.shared.queue.put(Change::Quota(quota), None);
+    }
+
+    /// Keeps a cooldown.
+    pub fn put_cooldown(&self, cooldown: CooldownRecord) {
+        self.0.shared.queue.put(Change::Cooldown(cooldown), None);
+    }
+
+    /// Forgets a cooldown: that of the whole account where no model is given.
+    pub fn delete_cooldown(&self, account: AccountId, model: Option<ModelName>) {
+        let change = Change::NoCooldown(account, model);
+        self.0.shared.queue.put(change, None);
+    }
+
+    /// Keeps a signature. One of the same digest is replaced, and keeps its call ids.
+    pub fn put_signature(&self, signature: SignatureRecord) {
+        self.0.shared.queue.put(Change::Signature(signature), None);
+    }
+
+    /// Notes that a signature was used, so that it lives on.
+    pub fn touch_signature(&self, key: KeyId, digest: [u8; 32], at: Timestamp) {
+        self.0
+            .shared
+            .queue
+            .put(Change::Touch(key, digest, at), None);
+    }
+
+    /// A number for an applied configuration, higher than any before; resolves once it is on the disk, or after a while
+    /// where the disk fails, which [`Self::health`] then tells.
+    pub async fn next_generation(&self) -> u64 {
+        let (ack, done) = sync_channel(1);
+        let number = {
+            let mut next = self.0.shared.generation.lock();
+            let number = *next;
+            *next += 1;
+            let change = Change::Generation(*next);
+            // Under the lock, so that the numbers are queued in their order.
+            self.0.shared.queue.put(change, Some(ack));
+            number
+        };
+        if let Err(error) = wait(done, DURABLE_WAIT).await {
+            tracing::debug!(error = %error, number, "generation not kept yet");
+        }
+        number
+    }
+
+    /// Queues a log row; a row for which there is no room is dropped and counted.
+    pub fn log(&self, record: LogRecord) {
+        self.0.shared.queue.log(record);
+    }
+
+    /// How the store is.
+    pub fn health(&self) -> Health {
+        let shared = &self.0.shared;
+        let sizes = shared.queue.sizes();
+        let status = shared.status.lock().clone();
+        Health {
+            state: status.state,
+            log: status.log,
+            dropped_logs: sizes.dropped_logs,
+            dropped_writes: sizes.dropped_rows,
+            queued_logs: sizes.logs,
+            queued_writes: sizes.rows,
+            last_commit: status.last_commit,
+        }
+    }
+
+    /// The newest log rows before one, newest first, without their tries. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Where the log can't be read.
+    pub fn recent_logs(
+        &self,
+        before: Option<RequestId>,
+        limit: usize,
+    ) -> Result<Vec<LogRecord>, StoreError> {
+        let log = &self.0.shared.log;
+        log.read(|txn| query::recent_logs(txn, before, limit))
+    }
+
+    /// One log row with its tries; `None` where it is not (or no longer) there. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Where the log can't be read.
+    pub fn log_record(&self, id: RequestId) -> Result<Option<LogRecord>, StoreError> {
+        self.0.shared.log.read(|txn| query::log_record(txn, id))
+    }
+
+    /// The quarter hours of one kind that begin in `from..to`, in order of time and name; those of one name only where it
+    /// is given. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Where the log can't be read.
+    pub fn usage(
+        &self,
+        kind: RollUp,
+        name: Option<&str>,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<UsageBucket>, StoreError> {
+        let log = &self.0.shared.log;
+        log.read(|txn| query::usage(txn, kind, name, from, to))
+    }
+
+    /// A signature by the id of a call, for those that [`Self::load`] had no room for. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Where `agp.redb` can't be read.
+    pub fn signature_of_call(
+        &self,
+        key: &KeyId,
+        call_id: &str,
+    ) -> Result<Option<SignatureRecord>, StoreError> {
+        self.sealed(|txn, data_key| query::signature_of_call(txn, data_key, key.as_str(), call_id))
+    }
+
+    /// A signature by its digest: [`text_digest`] or [`call_digest`]. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Where `agp.redb` can't be read.
+    pub fn signature_of_digest(
+        &self,
+        key: &KeyId,
+        digest: &[u8; 32],
+    ) -> Result<Option<SignatureRecord>, StoreError> {
+        self.sealed(|txn, data_key| query::signature_of_digest(txn, data_key, key.as_str(), digest))
+    }
+
+    fn sealed<T>(
+        &self,
+        f: impl FnOnce(&redb::ReadTransaction, &DataKey) -> Result<Option<T>, Fault>,
+    ) -> Result<Option<T>, StoreError> {
+        let shared = &self.0.shared;
+        let key = shared.key.read().clone();
+        match key {
+            Some(key) => shared.state.read(|txn| f(txn, &key)),
+            // Without a data key nothing was ever sealed.
+            None => Ok(None),
+        }
+    }
+
+    /// Writes all that is queued now; resolves once it is on the disk.
+    ///
+    /// # Errors
+    /// Where something could not be written. It stays queued.
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        let (ack, done) = sync_channel(1);
+        self.0.shared.queue.flush(ack);
+        wait(done, DURABLE_WAIT).await
+    }
+
+    /// Writes what is queued, closes both files, and resolves once that is done. What comes later is dropped and counted.
+    /// Waits as long as the disk takes: bound it where that matters.
+    pub async fn close(&self) {
+        self.0.shared.queue.close();
+        let thread = self.0.thread.lock().take();
+        if let Some(thread) = thread {
+            let ended = tokio::task::spawn_blocking(move || thread.join().is_ok()).await;
+            if !matches!(ended, Ok(true)) {
+                tracing::error!("the store's thread ended with a panic");
+            }
+            let lost = self.0.shared.queue.sizes();
+            if lost.dropped_rows + lost.dropped_logs > 0 {
+                tracing::warn!(
+                    writes = lost.dropped_rows,
+                    logs = lost.dropped_logs,
+                    "the store lost writes in this run"
+                );
+            }
+        }
+    }
+}
+
+fn share(state: File, log: File, keys: Arc<dyn KeyWrap>, options: Options) -> Arc<Shared> {
+    Arc::new(Shared {
+        queue: Queue::new(Bounds {
+            rows: options.queue_rows,
+            row_bytes: options.queue_row_bytes,
+            logs: options.queue_logs,
+            log_bytes: options.queue_log_bytes,
+        }),
+        state,
+        log,
+        key: RwLock::new(None),
+        keys,
+        options,
+        status: Mutex::new(Status::default()),
+        generation: Mutex::new(1),
+    })
+}
+
+fn start(shared: Arc<Shared>) -> Result<Store, StoreError> {
+    let writer = Writer::new(Arc::clone(&shared));
+    let thread = std::thread::Builder::new()
+        .name("agp-store".to_owned())
+        .spawn(move || writer.run())
+        .map_err(|e| StoreError::Thread(e.to_string()))?;
+    Ok(Store(Arc::new(Inner {
+        shared,
+        thread: Mutex::new(Some(thread)),
+    })))
+}
+
+fn note_failure(shared: &Shared, state: bool, error: &StoreError) {
+    let mut status = shared.status.lock();
+    let condition = Condition::Failing {
+        since: Timestamp::now(),
+        error: error.to_string(),
+    };
+    if state {
+        status.state = condition;
+    } else {
+        status.log = condition;
+    }
+}
+
+/// Waits for the writer's word on a blocking thread: a timer of tokio's would run ahead of the disk in tests with
+/// paused time.
+async fn wait(done: Receiver<Result<(), StoreError>>, limit: Duration) -> Result<(), StoreError> {
+    let outcome = tokio::task::spawn_blocking(move || done.recv_timeout(limit)).await;
+    match outcome {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(RecvTimeoutError::Timeout)) => Err(StoreError::Slow),
+        Ok(Err(RecvTimeoutError::Disconnected)) | Err(_) => Err(StoreError::Closed),
+    }
+}

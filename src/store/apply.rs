@@ -1,0 +1,198 @@
+//! Queued changes into a transaction. A value that can't be encoded is counted, never an error: it would stop the rest.
+
+use redb::{ReadableTable, Table, WriteTransaction};
+
+use super::crypt::DataKey;
+use super::open::Fault;
+use super::queue::{Change, Item, Row};
+use super::record::{LogRecord, SignatureRecord};
+use super::table::{
+    self, ACCOUNT, COOLDOWN, LOG, META, META_GENERATION, META_KEY, QUOTA, SIGNATURE,
+    SIGNATURE_BY_AGE, SIGNATURE_BY_CALL, SIGNATURE_SEEN, Seen, TOKEN, TRY, USAGE,
+};
+use super::usage::{Tally, UsageSums};
+use crate::base::time::Timestamp;
+
+/// A signature's use is written down again only after this: a long conversation would else write at every turn.
+const TOUCH_STEP_MS: i64 = 5 * 60 * 1000;
+
+/// Whether any of these must be sealed, so that a data key is needed.
+pub(super) fn needs_key(items: &[Item]) -> bool {
+    items
+        .iter()
+        .any(|item| matches!(item.change, Change::Token(_) | Change::Signature(_)))
+}
+
+/// Writes the data key, wrapped.
+pub(super) fn write_key(txn: &WriteTransaction, wrapped: &[u8]) -> Result<(), Fault> {
+    if let Some(value) = table::encode(&wrapped) {
+        txn.open_table(META)?.insert(META_KEY, value.as_slice())?;
+    }
+    Ok(())
+}
+
+/// Writes changes of the state file; how many could not be encoded.
+pub(super) fn state(
+    txn: &WriteTransaction,
+    items: &[Item],
+    key: Option<&DataKey>,
+) -> Result<u64, Fault> {
+    let mut lost = 0;
+    for item in items {
+        let written = match &item.change {
+            Change::Token(record) => {
+                let value = table::seal_token(need(key)?, record).map_err(Fault::Key)?;
+                txn.open_table(TOKEN)?
+                    .insert(record.account.as_str(), value.as_slice())?;
+                true
+            }
+            Change::Account(record) => {
+                let mut accounts = txn.open_table(ACCOUNT)?;
+                put(&mut accounts, record.account.as_str(), record)?
+            }
+            Change::Quota(record) => {
+                let mut quotas = txn.open_table(QUOTA)?;
+                let row = (record.account.as_str(), record.model.as_str());
+                put(&mut quotas, row, record)?
+            }
+            Change::Cooldown(record) => {
+                let mut cooldowns = txn.open_table(COOLDOWN)?;
+                let model = record.model.as_ref().map_or("", |m| m.as_str());
+                put(&mut cooldowns, (record.account.as_str(), model), record)?
+            }
+            Change::NoCooldown(account, model) => {
+                let model = model.as_ref().map_or("", |m| m.as_str());
+                txn.open_table(COOLDOWN)?
+                    .remove((account.as_str(), model))?;
+                true
+            }
+            Change::Signature(record) => {
+                if let Row::Signature(_, digest) = &item.row {
+                    signature(txn, need(key)?, digest, record)?;
+                }
+                true
+            }
+            Change::Touch(client, digest, at) => {
+                touch(txn, client.as_str(), digest, *at)?;
+                true
+            }
+            Change::Generation(next) => {
+                let mut meta = txn.open_table(META)?;
+                put(&mut meta, META_GENERATION, next)?
+            }
+        };
+        lost += u64::from(!written);
+    }
+    Ok(lost)
+}
+
+fn need(key: Option<&DataKey>) -> Result<&DataKey, Fault> {
+    key.ok_or_else(|| Fault::Key("there is no data key".to_owned()))
+}
+
+fn put<'k, K: redb::Key + 'static, T: serde::Serialize>(
+    table: &mut Table<'_, K, &'static [u8]>,
+    key: impl std::borrow::Borrow<K::SelfType<'k>>,
+    value: &T,
+) -> Result<bool, Fault> {
+    match table::encode(value) {
+        Some(bytes) => {
+            table.insert(key, bytes.as_slice())?;
+            Ok(true)
+        }
+        None => Ok(false),
+    }
+}
+
+fn signature(
+    txn: &WriteTransaction,
+    key: &DataKey,
+    digest: &[u8; 32],
+    record: &SignatureRecord,
+) -> Result<(), Fault> {
+    let client = record.key.as_str();
+    let value = table::seal_signature(key, digest, record).map_err(Fault::Key)?;
+    txn.open_table(SIGNATURE)?
+        .insert((client, digest), value.as_slice())?;
+    let mut seen = txn.open_table(SIGNATURE_SEEN)?;
+    let known = seen
+        .get((client, digest))?
+        .and_then(|value| table::decode::<Seen>(value.value()));
+    let mut joined = record.clone();
+    let mut by_age = txn.open_table(SIGNATURE_BY_AGE)?;
+    if let Some(known) = known {
+        by_age.remove((known.at.as_millis(), client, digest))?;
+        joined.at = joined.at.max(known.at);
+        joined.absorb_calls(known.call_ids);
+    }
+    by_age.insert((joined.at.as_millis(), client, digest), ())?;
+    let mut by_call = txn.open_table(SIGNATURE_BY_CALL)?;
+    for id in &record.call_ids {
+        put(&mut by_call, (client, id.as_str()), digest)?;
+    }
+    let now = Seen {
+        at: joined.at,
+        call_ids: joined.call_ids,
+    };
+    put(&mut seen, (client, digest), &now)?;
+    Ok(())
+}
+
+fn touch(
+    txn: &WriteTransaction,
+    client: &str,
+    digest: &[u8; 32],
+    at: Timestamp,
+) -> Result<(), Fault> {
+    let mut seen = txn.open_table(SIGNATURE_SEEN)?;
+    let known = seen
+        .get((client, digest))?
+        .and_then(|value| table::decode::<Seen>(value.value()));
+    let Some(mut known) = known else {
+        return Ok(());
+    };
+    if at.as_millis() < known.at.as_millis().saturating_add(TOUCH_STEP_MS) {
+        return Ok(());
+    }
+    let mut by_age = txn.open_table(SIGNATURE_BY_AGE)?;
+    by_age.remove((known.at.as_millis(), client, digest))?;
+    by_age.insert((at.as_millis(), client, digest), ())?;
+    known.at = at;
+    put(&mut seen, (client, digest), &known)?;
+    Ok(())
+}
+
+/// Writes log rows, their tries and their share of the sums; how many could not be encoded.
+///
+/// A row that is there already adds nothing to the sums: a commit may have reached the disk although it failed.
+pub(super) fn logs(txn: &WriteTransaction, records: &[LogRecord]) -> Result<u64, Fault> {
+    let mut log = txn.open_table(LOG)?;
+    let mut tries = txn.open_table(TRY)?;
+    let mut tally = Tally::default();
+    let mut lost = 0;
+    for record in records {
+        let id = record.id.as_u128();
+        let Some(value) = table::encode(record) else {
+            lost += 1;
+            continue;
+        };
+        if log.insert(id, value.as_slice())?.is_none() {
+            tally.add(record);
+        }
+        for call in &record.tries {
+            put(&mut tries, (id, call.n), call)?;
+        }
+    }
+    let mut usage = txn.open_table(USAGE)?;
+    for ((quarter, kind, name), mut sums) in tally.into_buckets() {
+        let key = (quarter, kind, name.as_str());
+        let known = usage
+            .get(key)?
+            .and_then(|value| table::decode::<UsageSums>(value.value()));
+        if let Some(known) = known {
+            sums.merge(&known);
+        }
+        put(&mut usage, key, &sums)?;
+    }
+    Ok(lost)
+}

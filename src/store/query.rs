@@ -1,0 +1,225 @@
+//! Reading, from a consistent view of what is committed. Blocks on the disk: off the request path only.
+
+use redb::{ReadTransaction, ReadableTableMetadata};
+use serde::de::DeserializeOwned;
+
+use super::crypt::DataKey;
+use super::open::Fault;
+use super::record::{
+    AccountRecord, CooldownRecord, LogRecord, QuotaRecord, SignatureRecord, TryRecord,
+};
+use super::table::{
+    self, ACCOUNT, COOLDOWN, LOG, META, META_GENERATION, META_KEY, QUOTA, SIGNATURE,
+    SIGNATURE_BY_AGE, SIGNATURE_BY_CALL, SIGNATURE_SEEN, Seen, TOKEN, TRY, USAGE,
+};
+use super::usage::{RollUp, UsageBucket, UsageSums, quarter, quarter_start};
+use super::{Learned, Options};
+use crate::base::id::RequestId;
+use crate::base::time::Timestamp;
+
+/// The wrapped data key, where one was made.
+///
+/// # Errors
+/// Damage, where there are sealed values but no key.
+pub(super) fn wrapped_key(txn: &ReadTransaction) -> Result<Option<Vec<u8>>, Fault> {
+    let meta = txn.open_table(META)?;
+    let key = meta
+        .get(META_KEY)?
+        .and_then(|value| table::decode::<Vec<u8>>(value.value()));
+    let sealed = txn.open_table(TOKEN)?.len()? + txn.open_table(SIGNATURE)?.len()?;
+    if key.is_none() && sealed > 0 {
+        let text = "it holds encrypted values, but no data key".to_owned();
+        return Err(Fault::Db(redb::Error::Corrupted(text)));
+    }
+    Ok(key)
+}
+
+/// The next generation number, 1 in a new store.
+pub(super) fn generation(txn: &ReadTransaction) -> Result<u64, Fault> {
+    let meta = txn.open_table(META)?;
+    let next = meta.get(META_GENERATION)?;
+    Ok(next
+        .and_then(|value| table::decode(value.value()))
+        .unwrap_or(1))
+}
+
+/// Everything that a start takes over.
+pub(super) fn learned(
+    txn: &ReadTransaction,
+    key: Option<&DataKey>,
+    now: Timestamp,
+    options: &Options,
+) -> Result<Learned, Fault> {
+    let mut out = Learned::default();
+    for row in txn.open_table(TOKEN)?.range::<&str>(..)? {
+        let (account, value) = row?;
+        let token = key.and_then(|key| table::open_token(key, account.value(), value.value()));
+        keep(token, &mut out.tokens, &mut out.unreadable);
+    }
+    for row in txn.open_table(ACCOUNT)?.range::<&str>(..)? {
+        let record: Option<AccountRecord> = table::decode(row?.1.value());
+        keep(record, &mut out.accounts, &mut out.unreadable);
+    }
+    for row in txn.open_table(QUOTA)?.range::<(&str, &str)>(..)? {
+        let record: Option<QuotaRecord> = table::decode(row?.1.value());
+        keep(record, &mut out.quotas, &mut out.unreadable);
+    }
+    for row in txn.open_table(COOLDOWN)?.range::<(&str, &str)>(..)? {
+        let record: Option<CooldownRecord> = table::decode(row?.1.value());
+        keep(record, &mut out.cooldowns, &mut out.unreadable);
+    }
+    let Some(key) = key else {
+        return Ok(out);
+    };
+    let seen = txn.open_table(SIGNATURE_SEEN)?;
+    let signatures = txn.open_table(SIGNATURE)?;
+    let life = i64::try_from(options.signature_life.as_millis()).unwrap_or(i64::MAX);
+    let oldest = (now.as_millis().saturating_sub(life), "", &[0; 32]);
+    let mut bytes = 0;
+    let newest = txn.open_table(SIGNATURE_BY_AGE)?;
+    for row in newest.range(oldest..)?.rev().take(options.load_signatures) {
+        let (age, _) = row?;
+        let (_, client, digest) = age.value();
+        let found = one_signature(&signatures, &seen, key, client, digest)?;
+        bytes += found.as_ref().map_or(0, SignatureRecord::weight);
+        if bytes > options.load_signature_bytes {
+            break;
+        }
+        keep(found, &mut out.signatures, &mut out.unreadable);
+    }
+    Ok(out)
+}
+
+fn keep<T>(record: Option<T>, into: &mut Vec<T>, unreadable: &mut usize) {
+    match record {
+        Some(record) => into.push(record),
+        None => *unreadable += 1,
+    }
+}
+
+type SignatureTable = redb::ReadOnlyTable<(&'static str, &'static [u8; 32]), &'static [u8]>;
+
+fn one_signature(
+    signatures: &SignatureTable,
+    seen: &SignatureTable,
+    key: &DataKey,
+    client: &str,
+    digest: &[u8; 32],
+) -> Result<Option<SignatureRecord>, Fault> {
+    let seen: Option<Seen> = read(seen.get((client, digest))?);
+    Ok(match (signatures.get((client, digest))?, seen) {
+        (Some(value), Some(seen)) => {
+            table::open_signature(key, client, digest, value.value(), seen)
+        }
+        _ => None,
+    })
+}
+
+fn read<T: DeserializeOwned>(value: Option<redb::AccessGuard<'_, &'static [u8]>>) -> Option<T> {
+    value.and_then(|value| table::decode(value.value()))
+}
+
+/// A signature by the id of a call that it stands for.
+pub(super) fn signature_of_call(
+    txn: &ReadTransaction,
+    key: &DataKey,
+    client: &str,
+    call_id: &str,
+) -> Result<Option<SignatureRecord>, Fault> {
+    let digest: Option<[u8; 32]> = read(txn.open_table(SIGNATURE_BY_CALL)?.get((client, call_id))?);
+    match digest {
+        Some(digest) => signature_of_digest(txn, key, client, &digest),
+        None => Ok(None),
+    }
+}
+
+/// A signature by its digest.
+pub(super) fn signature_of_digest(
+    txn: &ReadTransaction,
+    key: &DataKey,
+    client: &str,
+    digest: &[u8; 32],
+) -> Result<Option<SignatureRecord>, Fault> {
+    let signatures = txn.open_table(SIGNATURE)?;
+    let seen = txn.open_table(SIGNATURE_SEEN)?;
+    one_signature(&signatures, &seen, key, client, digest)
+}
+
+/// The newest log rows before one, newest first, without their tries. A row that can't be read is left out.
+pub(super) fn recent_logs(
+    txn: &ReadTransaction,
+    before: Option<RequestId>,
+    limit: usize,
+) -> Result<Vec<LogRecord>, Fault> {
+    let log = txn.open_table(LOG)?;
+    let rows = match before {
+        Some(id) => log.range(..id.as_u128())?,
+        None => log.range::<u128>(..)?,
+    };
+    let mut out = Vec::new();
+    for row in rows.rev().take(limit) {
+        out.extend(table::decode::<LogRecord>(row?.1.value()));
+    }
+    Ok(out)
+}
+
+/// One log row with its tries.
+pub(super) fn log_record(txn: &ReadTransaction, id: RequestId) -> Result<Option<LogRecord>, Fault> {
+    let id = id.as_u128();
+    let Some(mut record): Option<LogRecord> = read(txn.open_table(LOG)?.get(id)?) else {
+        return Ok(None);
+    };
+    for row in txn.open_table(TRY)?.range((id, 0)..=(id, u16::MAX))? {
+        record
+            .tries
+            .extend(table::decode::<TryRecord>(row?.1.value()));
+    }
+    Ok(Some(record))
+}
+
+/// The buckets of one kind that begin in `from..to`, in order of time and name; of one name only where one is given.
+pub(super) fn usage(
+    txn: &ReadTransaction,
+    kind: RollUp,
+    name: Option<&str>,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Vec<UsageBucket>, Fault> {
+    let table = txn.open_table(USAGE)?;
+    let number = kind.number();
+    let mut out = Vec::new();
+    let mut push = |quarter: u32, name: &str, value: &[u8]| {
+        out.extend(table::decode::<UsageSums>(value).map(|sums| UsageBucket {
+            start: quarter_start(quarter),
+            kind,
+            name: name.to_owned(),
+            sums,
+        }));
+    };
+    let mut next = quarter(from);
+    if quarter_start(next) < from {
+        next = next.saturating_add(1);
+    }
+    // From quarter to quarter that exist, so that a gap of years costs one step.
+    while let Some(first) = table.range((next, 0, "")..)?.next().transpose()? {
+        let (at, _, _) = first.0.value();
+        if quarter_start(at) >= to {
+            break;
+        }
+        if let Some(name) = name {
+            if let Some(value) = table.get((at, number, name))? {
+                push(at, name, value.value());
+            }
+        } else {
+            for row in table.range((at, number, "")..(at, number + 1, ""))? {
+                let (key, value) = row?;
+                push(at, key.value().2, value.value());
+            }
+        }
+        match at.checked_add(1) {
+            Some(quarter) => next = quarter,
+            None => break,
+        }
+    }
+    Ok(out)
+}

@@ -1,0 +1,398 @@
+//! What waits to be written: the latest value of each row, and log rows in order. Both bounded; nothing here blocks.
+//!
+//! Deliberately absent: the disk. The mutex is held for a few map operations only.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::mpsc::SyncSender;
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::StoreError;
+use super::record::{
+    AccountRecord, CooldownRecord, LogRecord, QuotaRecord, SignatureRecord, TokenRecord,
+};
+use crate::base::id::{AccountId, KeyId, ModelName};
+use crate::base::time::Timestamp;
+
+/// Most writes in one transaction.
+pub(super) const BATCH: usize = 512;
+
+/// Where a durable write's outcome is sent. The channel holds one, so sending never blocks.
+pub(super) type Ack = SyncSender<Result<(), StoreError>>;
+
+/// The row that a change is of: a later change of the same row replaces an earlier one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Row {
+    Token(AccountId),
+    Account(AccountId),
+    Quota(AccountId, ModelName),
+    Cooldown(AccountId, Option<ModelName>),
+    Signature(KeyId, [u8; 32]),
+    Generation,
+}
+
+/// A change of `agp.redb`.
+#[derive(Debug)]
+pub(super) enum Change {
+    Token(TokenRecord),
+    Account(AccountRecord),
+    Quota(QuotaRecord),
+    Cooldown(CooldownRecord),
+    NoCooldown(AccountId, Option<ModelName>),
+    Signature(SignatureRecord),
+    /// A signature was used.
+    Touch(KeyId, [u8; 32], Timestamp),
+    /// The next generation number.
+    Generation(u64),
+}
+
+impl Change {
+    fn row(&self) -> Row {
+        match self {
+            Self::Token(r) => Row::Token(r.account.clone()),
+            Self::Account(r) => Row::Account(r.account.clone()),
+            Self::Quota(r) => Row::Quota(r.account.clone(), r.model.clone()),
+            Self::Cooldown(r) => Row::Cooldown(r.account.clone(), r.model.clone()),
+            Self::NoCooldown(account, model) => Row::Cooldown(account.clone(), model.clone()),
+            Self::Signature(r) => Row::Signature(r.key.clone(), r.digest()),
+            Self::Touch(key, digest, _) => Row::Signature(key.clone(), *digest),
+            Self::Generation(_) => Row::Generation,
+        }
+    }
+
+    fn weight(&self) -> usize {
+        match self {
+            Self::Signature(r) => r.weight(),
+            _ => 200,
+        }
+    }
+
+    /// What is left to write of an older and a newer change of one row.
+    fn merge(older: Self, newer: Self) -> Self {
+        match (older, newer) {
+            (Self::Signature(old), Self::Signature(mut new)) => {
+                new.absorb_calls(old.call_ids);
+                Self::Signature(new)
+            }
+            (Self::Signature(mut record), Self::Touch(_, _, at))
+            | (Self::Touch(_, _, at), Self::Signature(mut record)) => {
+                record.at = record.at.max(at);
+                Self::Signature(record)
+            }
+            (_, newer) => newer,
+        }
+    }
+}
+
+/// A change and who waits for it.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) row: Row,
+    pub(super) change: Change,
+    pub(super) acks: Vec<Ack>,
+}
+
+/// How much may wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) rows: usize,
+    pub(super) row_bytes: usize,
+    pub(super) logs: usize,
+    pub(super) log_bytes: usize,
+}
+
+/// One side of the queue as the writer's timing sees it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Backlog {
+    /// How many wait.
+    pub(super) len: usize,
+    /// Since when the first of them waits.
+    pub(super) since: Option<Instant>,
+    /// Whether somebody waits for one of them.
+    pub(super) urgent: bool,
+}
+
+/// What the queue holds at a moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sizes {
+    pub(super) rows: usize,
+    pub(super) logs: usize,
+    pub(super) dropped_rows: u64,
+    pub(super) dropped_logs: u64,
+}
+
+#[derive(Default)]
+struct Inner {
+    rows: HashMap<Row, (Change, Vec<Ack>)>,
+    order: VecDeque<Row>,
+    row_bytes: usize,
+    rows_since: Option<Instant>,
+    urgent: usize,
+    logs: VecDeque<LogRecord>,
+    logs_since: Option<Instant>,
+    log_bytes: usize,
+    /// Rows and bytes that the writer has taken and not yet reported done: they count against the bounds.
+    taken_logs: usize,
+    taken_bytes: usize,
+    flushes: Vec<Ack>,
+    closing: bool,
+    closed: bool,
+    dropped_rows: u64,
+    dropped_logs: u64,
+}
+
+/// The queue between everybody and the writer thread.
+pub(super) struct Queue {
+    inner: Mutex<Inner>,
+    wake: Condvar,
+    bounds: Bounds,
+}
+
+impl Queue {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self {
+            inner: Mutex::default(),
+            wake: Condvar::new(),
+            bounds,
+        }
+    }
+
+    /// Queues a change. With `ack` it is never dropped for want of room: such rows are as few as accounts.
+    pub(super) fn put(&self, change: Change, ack: Option<Ack>) {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            inner.dropped_rows += 1;
+            if let Some(ack) = ack {
+                let _ = ack.send(Err(StoreError::Closed));
+            }
+            return;
+        }
+        let row = change.row();
+        let room = inner.rows.len() < self.bounds.rows && inner.row_bytes < self.bounds.row_bytes;
+        if ack.is_none() && !room && !inner.rows.contains_key(&row) {
+            inner.dropped_rows += 1;
+            return;
+        }
+        let first = inner.rows.is_empty();
+        let urgent = ack.is_some();
+        inner.insert(row, change, ack.into_iter().collect(), false);
+        if first {
+            inner.rows_since = Some(Instant::now());
+        }
+        if first || urgent || inner.rows.len() == BATCH {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Queues a log row, or counts it as dropped.
+    pub(super) fn log(&self, mut record: LogRecord) {
+        record.bound();
+        let weight = record.weight();
+        let mut inner = self.inner.lock();
+        if inner.closed
+            || inner.logs.len() + inner.taken_logs >= self.bounds.logs
+            || inner.log_bytes + inner.taken_bytes + weight > self.bounds.log_bytes
+        {
+            inner.dropped_logs += 1;
+            return;
+        }
+        let first = inner.logs.is_empty();
+        inner.log_bytes += weight;
+        inner.logs.push_back(record);
+        if first {
+            inner.logs_since = Some(Instant::now());
+        }
+        if first || inner.logs.len() == BATCH {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Asks the writer to write all that waits now.
+    pub(super) fn flush(&self, ack: Ack) {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            let _ = ack.send(Err(StoreError::Closed));
+            return;
+        }
+        inner.flushes.push(ack);
+        self.wake.notify_one();
+    }
+
+    /// Asks the writer to write all that waits, and to end.
+    pub(super) fn close(&self) {
+        self.inner.lock().closing = true;
+        self.wake.notify_one();
+    }
+
+    /// The writer has ended: what comes from now on is counted as dropped.
+    pub(super) fn end(&self) {
+        let mut inner = self.inner.lock();
+        inner.closing = true;
+        inner.closed = true;
+        inner.dropped_rows += inner.rows.len() as u64;
+        inner.dropped_logs += inner.logs.len() as u64;
+        inner.rows.clear();
+        inner.order.clear();
+        inner.logs.clear();
+        inner.flushes.clear();
+        (inner.row_bytes, inner.log_bytes, inner.urgent) = (0, 0, 0);
+    }
+
+    /// Whether [`Self::close`] was called.
+    pub(super) fn closing(&self) -> bool {
+        self.inner.lock().closing
+    }
+
+    /// Both backlogs, rows first.
+    pub(super) fn backlogs(&self) -> (Backlog, Backlog) {
+        let inner = self.inner.lock();
+        let rows = Backlog {
+            len: inner.rows.len(),
+            since: inner.rows_since,
+            urgent: inner.urgent > 0,
+        };
+        let logs = Backlog {
+            len: inner.logs.len(),
+            since: inner.logs_since,
+            urgent: false,
+        };
+        (rows, logs)
+    }
+
+    /// Sleeps until `due` says that it is time, or somebody closes or flushes. `due` is asked again at every change.
+    pub(super) fn wait(&self, mut due: impl FnMut(Backlog, Backlog) -> Instant) {
+        let mut inner = self.inner.lock();
+        while !inner.closing && inner.flushes.is_empty() {
+            let rows = Backlog {
+                len: inner.rows.len(),
+                since: inner.rows_since,
+                urgent: inner.urgent > 0,
+            };
+            let logs = Backlog {
+                len: inner.logs.len(),
+                since: inner.logs_since,
+                urgent: false,
+            };
+            let until = due(rows, logs);
+            if until <= Instant::now() {
+                return;
+            }
+            self.wake.wait_until(&mut inner, until);
+        }
+    }
+
+    /// The oldest changes, at most a batch.
+    pub(super) fn take_rows(&self) -> Vec<Item> {
+        let mut inner = self.inner.lock();
+        let mut items = Vec::new();
+        while items.len() < BATCH {
+            let Some(row) = inner.order.pop_front() else {
+                break;
+            };
+            if let Some((change, acks)) = inner.rows.remove(&row) {
+                inner.row_bytes = inner.row_bytes.saturating_sub(change.weight());
+                inner.urgent -= usize::from(!acks.is_empty());
+                items.push(Item { row, change, acks });
+            }
+        }
+        inner.rows_since = (!inner.rows.is_empty()).then(Instant::now);
+        items
+    }
+
+    /// Puts back changes that could not be written, unless newer ones of their rows came meanwhile.
+    pub(super) fn restore_rows(&self, items: Vec<Item>) {
+        let mut inner = self.inner.lock();
+        for Item { row, change, acks } in items.into_iter().rev() {
+            match inner.rows.remove(&row) {
+                Some((newer, newer_acks)) => {
+                    inner.row_bytes = inner.row_bytes.saturating_sub(newer.weight());
+                    let merged = Change::merge(change, newer);
+                    inner.row_bytes += merged.weight();
+                    inner.rows.insert(row, (merged, newer_acks));
+                }
+                None => inner.insert(row, change, acks, true),
+            }
+        }
+        if inner.rows_since.is_none() && !inner.rows.is_empty() {
+            inner.rows_since = Some(Instant::now());
+        }
+    }
+
+    /// The oldest log rows, at most a batch. Each taking is ended by [`Self::done_logs`] or [`Self::restore_logs`].
+    pub(super) fn take_logs(&self) -> Vec<LogRecord> {
+        let mut inner = self.inner.lock();
+        let n = inner.logs.len().min(BATCH);
+        let taken: Vec<LogRecord> = inner.logs.drain(..n).collect();
+        let weight = taken.iter().map(LogRecord::weight).sum();
+        inner.taken_logs = n;
+        inner.taken_bytes = weight;
+        inner.log_bytes = inner.log_bytes.saturating_sub(weight);
+        inner.logs_since = (!inner.logs.is_empty()).then(Instant::now);
+        taken
+    }
+
+    /// The rows taken last are written, but for `lost` of them that could not be encoded.
+    pub(super) fn done_logs(&self, lost: u64) {
+        let mut inner = self.inner.lock();
+        inner.dropped_logs += lost;
+        inner.taken_logs = 0;
+        inner.taken_bytes = 0;
+    }
+
+    /// Puts the rows taken last back in front.
+    pub(super) fn restore_logs(&self, records: Vec<LogRecord>) {
+        let mut inner = self.inner.lock();
+        inner.log_bytes += inner.taken_bytes;
+        inner.taken_logs = 0;
+        inner.taken_bytes = 0;
+        for record in records.into_iter().rev() {
+            inner.logs.push_front(record);
+        }
+        if inner.logs_since.is_none() && !inner.logs.is_empty() {
+            inner.logs_since = Some(Instant::now());
+        }
+    }
+
+    /// Who waits for a flush.
+    pub(super) fn take_flushes(&self) -> Vec<Ack> {
+        std::mem::take(&mut self.inner.lock().flushes)
+    }
+
+    /// Counts changes that can't be written at all.
+    pub(super) fn count_dropped_rows(&self, n: u64) {
+        self.inner.lock().dropped_rows += n;
+    }
+
+    /// How much is queued, and how much was lost. What the writer holds just now counts as queued.
+    pub(super) fn sizes(&self) -> Sizes {
+        let inner = self.inner.lock();
+        Sizes {
+            rows: inner.rows.len(),
+            logs: inner.logs.len() + inner.taken_logs,
+            dropped_rows: inner.dropped_rows,
+            dropped_logs: inner.dropped_logs,
+        }
+    }
+}
+
+impl Inner {
+    fn insert(&mut self, row: Row, change: Change, mut acks: Vec<Ack>, front: bool) {
+        let merged = if let Some((older, mut waiting)) = self.rows.remove(&row) {
+            self.row_bytes = self.row_bytes.saturating_sub(older.weight());
+            self.urgent -= usize::from(!waiting.is_empty());
+            acks.append(&mut waiting);
+            Change::merge(older, change)
+        } else {
+            if front {
+                self.order.push_front(row.clone());
+            } else {
+                self.order.push_back(row.clone());
+            }
+            change
+        };
+        self.row_bytes += merged.weight();
+        self.urgent += usize::from(!acks.is_empty());
+        self.rows.insert(row, (merged, acks));
+    }
+}

@@ -1,0 +1,474 @@
+//! What is kept, as plain values. Every text that a client or an upstream chose is cut to a bound before it is queued.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::base::error::{Error, Origin};
+use crate::base::id::{AccountId, Dialect, KeyId, ModelName, RequestId, UpstreamId};
+use crate::base::secret::Secret;
+use crate::base::time::Timestamp;
+use crate::ir::{SignatureFamily, Usage};
+
+/// Most call ids kept for one signature; the newest stay.
+pub const MAX_CALL_IDS: usize = 64;
+/// Most tries kept for one request.
+pub const MAX_TRIES: usize = 64;
+/// Most verdicts kept for one request.
+pub const MAX_VERDICTS: usize = 256;
+/// Most losses kept for one request: what [`crate::ir::Losses`] holds at most.
+const MAX_LOSSES: usize = 32;
+/// Longest free text (an upstream's words), in bytes.
+const MAX_TEXT: usize = 500;
+/// Longest name that a client or an upstream chose, in bytes.
+const MAX_NAME: usize = 200;
+
+/// An account's access token, and its refresh token where that was rotated. Stored encrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRecord {
+    /// Whose it is.
+    pub account: AccountId,
+    /// SHA-256 over the configured credential and the OAuth client's id: another one in the file makes this record void.
+    pub fingerprint: [u8; 32],
+    /// The access token.
+    pub access_token: Secret,
+    /// From then on it is refused.
+    pub expires_at: Timestamp,
+    /// The refresh token that replaces the configured one, once the provider rotated it.
+    pub refresh_token: Option<Secret>,
+}
+
+/// What discovery found out about an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountRecord {
+    /// Whose it is.
+    pub account: AccountId,
+    /// Of what credential this is known, as in [`TokenRecord::fingerprint`].
+    pub fingerprint: [u8; 32],
+    /// The provider's project.
+    pub project: Option<String>,
+    /// The provider's name for the plan.
+    pub tier: Option<String>,
+    /// Who signed in.
+    pub email: Option<String>,
+    /// Why the provider does not serve this account, in its words; `None` where it does.
+    pub ineligible: Option<String>,
+    /// When it was found out.
+    pub at: Timestamp,
+}
+
+/// How much of a model an account has left.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QuotaRecord {
+    /// Whose it is.
+    pub account: AccountId,
+    /// The upstream's id of the model.
+    pub model: ModelName,
+    /// 0 (none) to 1 (all); `None` where the upstream did not say.
+    pub remaining: Option<f64>,
+    /// When it is full again.
+    pub reset: Option<Timestamp>,
+    /// When it was learnt.
+    pub at: Timestamp,
+}
+
+/// A cooldown, kept so that a restart does not ask an exhausted account again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CooldownRecord {
+    /// Whose it is.
+    pub account: AccountId,
+    /// The upstream's id of the model; `None` for the whole account.
+    pub model: Option<ModelName>,
+    /// Not asked before this.
+    pub until: Timestamp,
+    /// The failure's class, by its name in table 9.3 of upstream-protocol.md.
+    pub class: Cow<'static, str>,
+    /// How many failures of this kind in a row: what doubling counts from.
+    pub count: u32,
+}
+
+/// A signature that a client may fail to return. upstream-protocol.md 13.3. Signature and thinking are stored encrypted.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SignatureRecord {
+    /// Whose conversation it belongs to: no key sees another's.
+    pub key: KeyId,
+    /// Whose signature it is.
+    pub family: SignatureFamily,
+    /// The upstream's signature, byte for byte.
+    pub signature: String,
+    /// The exact text it signs; `None` where it signs a call.
+    pub thinking: Option<String>,
+    /// The ids of the calls that it stands for, as the client was given them.
+    pub call_ids: Vec<String>,
+    /// When it was last made or used: it is forgotten a day later.
+    pub at: Timestamp,
+}
+
+impl SignatureRecord {
+    /// What it is stored under, beside the client key: see [`text_digest`] and [`call_digest`].
+    pub fn digest(&self) -> [u8; 32] {
+        match (&self.thinking, self.call_ids.first()) {
+            (Some(text), _) => text_digest(self.family, text),
+            (None, Some(id)) => call_digest(self.family, id),
+            (None, None) => digest(self.family, 2, &self.signature),
+        }
+    }
+
+    /// Adds the calls of an older record of the same digest: in order of appearance and at most [`MAX_CALL_IDS`]. The
+    /// first stays, since the digest may stem from it; of the others the newest stay.
+    pub(super) fn absorb_calls(&mut self, older: Vec<String>) {
+        let mut ids = older;
+        for id in self.call_ids.drain(..) {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        let surplus = ids.len().saturating_sub(MAX_CALL_IDS);
+        if surplus > 0 {
+            ids.drain(1..=surplus);
+        }
+        self.call_ids = ids;
+    }
+
+    /// About how much memory it takes, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        let ids: usize = self.call_ids.iter().map(|id| id.len() + 32).sum();
+        200 + self.signature.len() + self.thinking.as_ref().map_or(0, String::len) + ids
+    }
+}
+
+impl fmt::Debug for SignatureRecord {
+    /// Thinking is a user's content: only its length is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignatureRecord")
+            .field("key", &self.key)
+            .field("family", &self.family)
+            .field("signature_bytes", &self.signature.len())
+            .field("thinking_bytes", &self.thinking.as_ref().map(String::len))
+            .field("call_ids", &self.call_ids)
+            .field("at", &self.at)
+            .finish()
+    }
+}
+
+/// The digest under which a signed thinking text is stored.
+pub fn text_digest(family: SignatureFamily, text: &str) -> [u8; 32] {
+    digest(family, 0, text)
+}
+
+/// The digest under which the signature of a call without thinking is stored: of the first call it stands for.
+pub fn call_digest(family: SignatureFamily, call_id: &str) -> [u8; 32] {
+    digest(family, 1, call_id)
+}
+
+fn digest(family: SignatureFamily, kind: u8, text: &str) -> [u8; 32] {
+    let family = match family {
+        SignatureFamily::Claude => 0,
+        SignatureFamily::Gemini => 1,
+    };
+    Sha256::new()
+        .chain_update([family, kind])
+        .chain_update(text)
+        .finalize()
+        .into()
+}
+
+/// One client request: a row of the log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogRecord {
+    /// The request's id, which tells when it began.
+    #[serde(with = "request_id")]
+    pub id: RequestId,
+    /// When it ended.
+    pub at: Timestamp,
+    /// The client key; `None` where none was accepted.
+    pub key: Option<KeyId>,
+    /// The dialect it came in.
+    pub dialect: Dialect,
+    /// The model as the client wrote it.
+    pub requested: String,
+    /// The public model that this stands for; `None` where it stands for none. Sums are kept by this name, so that
+    /// what clients invent makes no rows.
+    pub model: Option<ModelName>,
+    /// The upstream that served, or was tried last.
+    pub upstream: Option<UpstreamId>,
+    /// The account that served, or was tried last.
+    pub account: Option<AccountId>,
+    /// The upstream's id of the model that served, or was tried last.
+    pub upstream_model: Option<String>,
+    /// The status that the client was sent, 200 for a stream that began well.
+    pub status: u16,
+    /// What went wrong; `None` where nothing did.
+    pub error: Option<ErrorNote>,
+    /// Why the answer ended, by [`crate::ir::StopReason::as_str`].
+    pub stop: Option<Cow<'static, str>>,
+    /// Whether it was streamed.
+    pub stream: bool,
+    /// Token counts.
+    #[serde(with = "UsageForm")]
+    pub usage: Usage,
+    /// From the request's begin to its end.
+    pub latency_ms: u64,
+    /// From the request's begin to the first content.
+    pub first_token_ms: Option<u64>,
+    /// How long it waited for a slot.
+    pub queue_ms: u64,
+    /// What could not be carried, as in [`crate::ir::Losses`].
+    pub losses: Vec<String>,
+    /// The calls that were made, in order. Kept in a table of their own; empty in lists.
+    #[serde(skip)]
+    pub tries: Vec<TryRecord>,
+    /// What was decided of each account that was looked at.
+    pub verdicts: Vec<Verdict>,
+    /// How many more verdicts there were than are kept.
+    pub more_verdicts: u32,
+}
+
+impl LogRecord {
+    /// A record of nothing yet.
+    pub fn new(id: RequestId, at: Timestamp, dialect: Dialect) -> Self {
+        Self {
+            id,
+            at,
+            key: None,
+            dialect,
+            requested: String::new(),
+            model: None,
+            upstream: None,
+            account: None,
+            upstream_model: None,
+            status: 0,
+            error: None,
+            stop: None,
+            stream: false,
+            usage: Usage::default(),
+            latency_ms: 0,
+            first_token_ms: None,
+            queue_ms: 0,
+            losses: Vec::new(),
+            tries: Vec::new(),
+            verdicts: Vec::new(),
+            more_verdicts: 0,
+        }
+    }
+
+    /// Cuts every list and text to its bound.
+    pub(super) fn bound(&mut self) {
+        cut(&mut self.requested, MAX_NAME);
+        if let Some(model) = &mut self.upstream_model {
+            cut(model, MAX_NAME);
+        }
+        if let Some(error) = &mut self.error {
+            cut(&mut error.message, MAX_TEXT);
+            if let Some(detail) = &mut error.detail {
+                cut(detail, MAX_TEXT);
+            }
+        }
+        self.losses.truncate(MAX_LOSSES);
+        for loss in &mut self.losses {
+            cut(loss, MAX_NAME);
+        }
+        self.tries.truncate(MAX_TRIES);
+        for call in &mut self.tries {
+            cut(&mut call.model, MAX_NAME);
+            cut(&mut call.host, MAX_NAME);
+            cut(&mut call.detail, MAX_TEXT);
+        }
+        let more = self.verdicts.len().saturating_sub(MAX_VERDICTS);
+        self.more_verdicts = self
+            .more_verdicts
+            .saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
+        self.verdicts.truncate(MAX_VERDICTS);
+        for verdict in &mut self.verdicts {
+            if verdict.text.len() > MAX_NAME {
+                cut(verdict.text.to_mut(), MAX_NAME);
+            }
+        }
+    }
+
+    /// About how much memory it takes, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        let error = self.error.as_ref().map_or(0, |e| {
+            e.message.len() + e.detail.as_ref().map_or(0, String::len)
+        });
+        let losses: usize = self.losses.iter().map(|l| l.len() + 24).sum();
+        let tries: usize = self
+            .tries
+            .iter()
+            .map(|t| 200 + t.model.len() + t.host.len() + t.detail.len())
+            .sum();
+        let verdicts: usize = self.verdicts.iter().map(|v| 40 + v.text.len()).sum();
+        400 + self.requested.len() + error + losses + tries + verdicts
+    }
+}
+
+/// The error that a request ended with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorNote {
+    /// [`crate::base::error::ErrorKind::as_str`].
+    pub kind: Cow<'static, str>,
+    /// Whose fault it was.
+    #[serde(with = "OriginForm")]
+    pub origin: Origin,
+    /// What the client was told.
+    pub message: String,
+    /// More than the client was told.
+    pub detail: Option<String>,
+}
+
+impl From<&Error> for ErrorNote {
+    fn from(error: &Error) -> Self {
+        Self {
+            kind: error.kind.as_str().into(),
+            origin: error.origin,
+            message: error.message.clone().into_owned(),
+            detail: error.detail.clone(),
+        }
+    }
+}
+
+/// One call to an upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TryRecord {
+    /// Its number within the request, from 1.
+    pub n: u16,
+    /// The upstream.
+    pub upstream: UpstreamId,
+    /// The account.
+    pub account: AccountId,
+    /// The upstream's id of the model.
+    pub model: String,
+    /// The host that was called.
+    pub host: String,
+    /// The HTTP status; `None` where there was none.
+    pub status: Option<u16>,
+    /// The failure's class by its name in table 9.3 of upstream-protocol.md; `None` where it served.
+    pub class: Option<Cow<'static, str>>,
+    /// From the call's begin to its end.
+    pub latency_ms: u64,
+    /// From the call's begin to the first byte of the answer.
+    pub first_byte_ms: Option<u64>,
+    /// The beginning of what came back, for the log only.
+    pub detail: String,
+}
+
+/// What was decided of one account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The account.
+    pub account: AccountId,
+    /// The decision in words: chosen, cooling until, full.
+    pub text: Cow<'static, str>,
+}
+
+/// Cuts a text to at most `limit` bytes, at a character's border.
+fn cut(text: &mut String, limit: usize) {
+    if text.len() > limit {
+        text.truncate(text.floor_char_boundary(limit));
+        text.shrink_to_fit();
+    }
+}
+
+mod request_id {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::base::id::RequestId;
+
+    pub(super) fn serialize<S: Serializer>(id: &RequestId, to: S) -> Result<S::Ok, S::Error> {
+        id.as_u128().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<RequestId, D::Error> {
+        u128::deserialize(from).map(RequestId::from_u128)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Usage")]
+struct UsageForm {
+    input: Option<u64>,
+    cache_read: Option<u64>,
+    cache_write: Option<u64>,
+    output: Option<u64>,
+    reasoning: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Origin")]
+enum OriginForm {
+    Client,
+    Upstream,
+    Gateway,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signature(thinking: Option<&str>, calls: &[&str]) -> SignatureRecord {
+        SignatureRecord {
+            key: "k".into(),
+            family: SignatureFamily::Claude,
+            signature: "made-up-signature".into(),
+            thinking: thinking.map(Into::into),
+            call_ids: calls.iter().map(|c| (*c).to_owned()).collect(),
+            at: Timestamp(1),
+        }
+    }
+
+    #[test]
+    fn digests_keep_texts_calls_and_families_apart() {
+        let text = signature(Some("x"), &["y"]).digest();
+        assert_eq!(text, text_digest(SignatureFamily::Claude, "x"));
+        assert_ne!(text, text_digest(SignatureFamily::Gemini, "x"));
+        assert_ne!(text, call_digest(SignatureFamily::Claude, "x"));
+        assert_eq!(
+            signature(None, &["a", "b"]).digest(),
+            call_digest(SignatureFamily::Claude, "a")
+        );
+        assert_ne!(
+            signature(None, &[]).digest(),
+            signature(None, &["a"]).digest()
+        );
+    }
+
+    #[test]
+    fn the_debug_print_of_a_signature_shows_no_content() {
+        let shown = format!("{:?}", signature(Some("private thoughts"), &["call"]));
+        assert!(!shown.contains("private"), "{shown}");
+        assert!(!shown.contains("made-up"), "{shown}");
+    }
+
+    #[test]
+    fn calls_are_joined_and_the_newest_stay() {
+        let mut record = signature(Some("x"), &["new", "both"]);
+        record.absorb_calls((0..100).map(|n| format!("old{n}")).collect());
+        assert_eq!(record.call_ids.len(), MAX_CALL_IDS);
+        assert_eq!(record.call_ids[MAX_CALL_IDS - 2..], ["new", "both"]);
+        assert_eq!(record.call_ids[0], "old0");
+        let mut record = signature(Some("x"), &["first", "second"]);
+        record.absorb_calls(vec!["first".into(), "third".into()]);
+        assert_eq!(record.call_ids, ["first", "third", "second"]);
+    }
+
+    #[test]
+    fn a_record_is_bounded_whatever_the_client_sent() {
+        let mut record = LogRecord::new(RequestId::from_u128(1), Timestamp(0), Dialect::Anthropic);
+        record.requested = "é".repeat(1 << 20);
+        record.losses = vec!["l".repeat(10_000); 1000];
+        record.verdicts = vec![
+            Verdict {
+                account: "a".into(),
+                text: "t".repeat(10_000).into(),
+            };
+            1000
+        ];
+        record.bound();
+        assert_eq!(record.requested.len(), 200);
+        assert_eq!(record.verdicts.len(), MAX_VERDICTS);
+        assert_eq!(record.more_verdicts, 744);
+        assert!(record.weight() < 100_000, "{}", record.weight());
+    }
+}

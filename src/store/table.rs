@@ -1,0 +1,232 @@
+//! The tables, their keys, and the codec of their values: one version byte, then postcard.
+//!
+//! A record that gains a field gets a new version byte and a decoder for the old one; a table that changes its key gets
+//! a new schema number. Deliberately absent: any secret outside a sealed value.
+
+use redb::TableDefinition;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::crypt::DataKey;
+use super::record::{SignatureRecord, TokenRecord};
+use crate::base::id::{AccountId, KeyId};
+use crate::base::secret::Secret;
+use crate::base::time::Timestamp;
+use crate::ir::SignatureFamily;
+
+/// The schema of `agp.redb` that this program writes.
+pub(super) const STATE_SCHEMA: u32 = 1;
+/// The schema of `agp-log.redb` that this program writes.
+pub(super) const LOG_SCHEMA: u32 = 1;
+
+type Bytes = &'static [u8];
+type Digest = &'static [u8; 32];
+
+/// Name to value, in both files: see the constants below.
+pub(super) const META: TableDefinition<&str, Bytes> = TableDefinition::new("meta");
+/// Account to [`TokenRecord`], sealed.
+pub(super) const TOKEN: TableDefinition<&str, Bytes> = TableDefinition::new("token");
+/// Account to [`super::AccountRecord`].
+pub(super) const ACCOUNT: TableDefinition<&str, Bytes> = TableDefinition::new("account");
+/// Account and model to [`super::QuotaRecord`].
+pub(super) const QUOTA: TableDefinition<(&str, &str), Bytes> = TableDefinition::new("quota");
+/// Account and model (empty for the whole account) to [`super::CooldownRecord`].
+pub(super) const COOLDOWN: TableDefinition<(&str, &str), Bytes> = TableDefinition::new("cooldown");
+/// Client key and digest to signature and thinking, sealed. Written once; what changes stands in [`SIGNATURE_SEEN`].
+pub(super) const SIGNATURE: TableDefinition<(&str, Digest), Bytes> =
+    TableDefinition::new("signature");
+/// Client key and digest to [`Seen`].
+pub(super) const SIGNATURE_SEEN: TableDefinition<(&str, Digest), Bytes> =
+    TableDefinition::new("signature_seen");
+/// Time of last use, client key and digest: the order in which signatures are forgotten.
+pub(super) const SIGNATURE_BY_AGE: TableDefinition<(i64, &str, Digest), ()> =
+    TableDefinition::new("signature_by_age");
+/// Client key and call id to the digest.
+pub(super) const SIGNATURE_BY_CALL: TableDefinition<(&str, &str), Bytes> =
+    TableDefinition::new("signature_by_call");
+
+/// Request id to [`super::LogRecord`] without its tries.
+pub(super) const LOG: TableDefinition<u128, Bytes> = TableDefinition::new("log");
+/// Request id and number to [`super::TryRecord`].
+pub(super) const TRY: TableDefinition<(u128, u16), Bytes> = TableDefinition::new("try");
+/// Quarter hour since 1970, kind of roll-up and name to [`super::UsageSums`].
+pub(super) const USAGE: TableDefinition<(u32, u8, &str), Bytes> = TableDefinition::new("usage");
+
+/// In [`META`]: the schema number, `u32`.
+pub(super) const META_SCHEMA: &str = "schema";
+/// In [`META`]: the version of agp that introduced the schema, for the error that an older one gives.
+pub(super) const META_NEEDS: &str = "needs";
+/// In [`META`]: the wrapped data key.
+pub(super) const META_KEY: &str = "data_key";
+/// In [`META`]: the next generation number, `u64`.
+pub(super) const META_GENERATION: &str = "generation";
+
+/// The version byte of every value written at present.
+const V1: u8 = 1;
+
+/// Encodes a value; `None` in the impossible case that postcard refuses it.
+pub(super) fn encode<T: Serialize>(value: &T) -> Option<Vec<u8>> {
+    postcard::to_extend(value, vec![V1]).ok()
+}
+
+/// Decodes what [`encode`] gave; `None` where it is of an unknown version or no such value.
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    match bytes.split_first() {
+        Some((&V1, rest)) => match postcard::take_from_bytes(rest) {
+            Ok((value, [])) => Some(value),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// What of a signature changes with use, and is no secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Seen {
+    pub(super) at: Timestamp,
+    pub(super) call_ids: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct TokenOut<'a> {
+    fingerprint: [u8; 32],
+    access_token: &'a str,
+    expires_at: Timestamp,
+    refresh_token: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct TokenIn {
+    fingerprint: [u8; 32],
+    access_token: String,
+    expires_at: Timestamp,
+    refresh_token: Option<String>,
+}
+
+/// A token's row: sealed for its account.
+pub(super) fn seal_token(key: &DataKey, token: &TokenRecord) -> Result<Vec<u8>, String> {
+    let out = TokenOut {
+        fingerprint: token.fingerprint,
+        access_token: token.access_token.expose(),
+        expires_at: token.expires_at,
+        refresh_token: token.refresh_token.as_ref().map(Secret::expose),
+    };
+    seal(key, "token", &[token.account.as_str().as_bytes()], &out)
+}
+
+/// Opens a token's row.
+pub(super) fn open_token(key: &DataKey, account: &str, value: &[u8]) -> Option<TokenRecord> {
+    let token: TokenIn = open(key, "token", &[account.as_bytes()], value)?;
+    Some(TokenRecord {
+        account: AccountId::from(account),
+        fingerprint: token.fingerprint,
+        access_token: token.access_token.into(),
+        expires_at: token.expires_at,
+        refresh_token: token.refresh_token.map(Secret::from),
+    })
+}
+
+#[derive(Serialize)]
+struct SignatureOut<'a> {
+    family: SignatureFamily,
+    signature: &'a str,
+    thinking: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct SignatureIn {
+    family: SignatureFamily,
+    signature: String,
+    thinking: Option<String>,
+}
+
+/// A signature's row: sealed for its client key and digest.
+pub(super) fn seal_signature(
+    key: &DataKey,
+    digest: &[u8; 32],
+    record: &SignatureRecord,
+) -> Result<Vec<u8>, String> {
+    let out = SignatureOut {
+        family: record.family,
+        signature: &record.signature,
+        thinking: record.thinking.as_deref(),
+    };
+    let row = [record.key.as_str().as_bytes(), digest.as_slice()];
+    seal(key, "signature", &row, &out)
+}
+
+/// Opens a signature's row.
+pub(super) fn open_signature(
+    key: &DataKey,
+    client: &str,
+    digest: &[u8; 32],
+    value: &[u8],
+    seen: Seen,
+) -> Option<SignatureRecord> {
+    let row = [client.as_bytes(), digest.as_slice()];
+    let found: SignatureIn = open(key, "signature", &row, value)?;
+    Some(SignatureRecord {
+        key: KeyId::from(client),
+        family: found.family,
+        signature: found.signature,
+        thinking: found.thinking,
+        call_ids: seen.call_ids,
+        at: seen.at,
+    })
+}
+
+/// Version byte, then the sealed postcard.
+fn seal<T: Serialize>(
+    key: &DataKey,
+    table: &str,
+    row: &[&[u8]],
+    value: &T,
+) -> Result<Vec<u8>, String> {
+    // Of the right length from the start: a buffer that grows leaves copies of the secret behind.
+    let size = postcard::experimental::serialized_size(value)
+        .map_err(|e| format!("a value of `{table}` could not be encoded: {e}"))?;
+    let mut plain = Zeroizing::new(vec![0; size]);
+    postcard::to_slice(value, &mut plain)
+        .map_err(|e| format!("a value of `{table}` could not be encoded: {e}"))?;
+    let mut out = vec![V1];
+    out.extend_from_slice(&key.seal(table, row, &plain)?);
+    Ok(out)
+}
+
+fn open<T: DeserializeOwned>(key: &DataKey, table: &str, row: &[&[u8]], value: &[u8]) -> Option<T> {
+    match value.split_first() {
+        Some((&V1, sealed)) => postcard::from_bytes(&key.open(table, row, sealed)?).ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_carry_their_version() {
+        let bytes = encode(&7u32).unwrap();
+        assert_eq!(decode::<u32>(&bytes), Some(7));
+        assert_eq!(decode::<u32>(&[2, 7]), None);
+        assert_eq!(decode::<u32>(&[]), None);
+        assert_eq!(decode::<u32>(&[1, 7, 7]), None, "bytes left over");
+    }
+
+    #[test]
+    fn a_token_keeps_every_field_and_shows_none() {
+        let (key, _) = DataKey::generate().unwrap();
+        let token = TokenRecord {
+            account: "main".into(),
+            fingerprint: [7; 32],
+            access_token: "made-up-access".to_owned().into(),
+            expires_at: Timestamp(5),
+            refresh_token: Some("made-up-refresh".to_owned().into()),
+        };
+        let row = seal_token(&key, &token).unwrap();
+        assert!(!row.windows(7).any(|w| w == b"made-up"));
+        assert_eq!(open_token(&key, "main", &row), Some(token));
+        assert_eq!(open_token(&key, "other", &row), None);
+    }
+}

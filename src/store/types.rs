@@ -1,0 +1,181 @@
+//! The store's settings, its errors, and what it tells of itself.
+
+use std::time::Duration;
+
+use super::record::{AccountRecord, CooldownRecord, QuotaRecord, SignatureRecord, TokenRecord};
+use crate::base::time::Timestamp;
+
+/// Why the store could not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has the file open.
+    #[error(
+        "`{file}` is in use by another process: stop that one, or give this one another `state.path`"
+    )]
+    Locked {
+        /// The file.
+        file: String,
+    },
+    /// The file was written by a newer agp.
+    #[error(
+        "`{file}` has schema {found}, this agp knows schemas up to {known}: use agp {needs} or newer"
+    )]
+    Newer {
+        /// The file.
+        file: String,
+        /// Its schema number.
+        found: u32,
+        /// The highest schema number known here.
+        known: u32,
+        /// The version of agp that introduced the file's schema.
+        needs: String,
+    },
+    /// The file's content is damaged. It was neither moved nor made anew.
+    #[error(
+        "`{file}` is damaged: {detail}; put back a copy of it, or move it away to begin anew, which forgets rotated tokens"
+    )]
+    Damaged {
+        /// The file.
+        file: String,
+        /// What was found.
+        detail: String,
+    },
+    /// The data key can't be made, wrapped or unwrapped.
+    #[error("the key of the stored tokens: {0}")]
+    Key(String),
+    /// The disk refused.
+    #[error("`{file}`: {detail}")]
+    Disk {
+        /// The file.
+        file: String,
+        /// What the system said.
+        detail: String,
+    },
+    /// The disk did not answer in time; the write stays queued.
+    #[error("the disk takes too long; the write stays queued")]
+    Slow,
+    /// The store is closed.
+    #[error("the store is closed")]
+    Closed,
+    /// No thread could be started.
+    #[error("the store's thread could not be started: {0}")]
+    Thread(String),
+}
+
+/// Sizes and times of the store. The default is what the gateway uses; tests make them smaller.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Log rows older than this are forgotten.
+    pub log_retention: Duration,
+    /// Log rows beyond this number are forgotten, the oldest first.
+    pub log_max_rows: u64,
+    /// Sums older than this are forgotten.
+    pub usage_retention: Duration,
+    /// A signature that was not used for so long is forgotten: a day at least, upstream-protocol.md 13.3.
+    pub signature_life: Duration,
+    /// Signatures beyond this number are forgotten, the longest unused first.
+    pub max_signatures: usize,
+    /// Most signatures that [`Store::load`] gives.
+    pub load_signatures: usize,
+    /// Most bytes of them.
+    pub load_signature_bytes: usize,
+    /// How long a write waits for others to join its transaction.
+    pub gather: Duration,
+    /// Least distance of two commits that nobody waits for.
+    pub pace: Duration,
+    /// After a failure the first retry comes after this, each later one after twice as long.
+    pub retry_min: Duration,
+    /// Longest time between retries.
+    pub retry_max: Duration,
+    /// Most rows of the state file that wait, tokens not counted against it.
+    pub queue_rows: usize,
+    /// Most bytes of them.
+    pub queue_row_bytes: usize,
+    /// Most log rows that wait.
+    pub queue_logs: usize,
+    /// Most bytes of them.
+    pub queue_log_bytes: usize,
+    /// redb's cache for each file, in bytes.
+    pub cache_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            log_retention: Duration::from_hours(30 * 24),
+            log_max_rows: 1_000_000,
+            usage_retention: Duration::from_hours(400 * 24),
+            signature_life: Duration::from_hours(24),
+            max_signatures: 50_000,
+            load_signatures: 10_000,
+            load_signature_bytes: 16 << 20,
+            gather: Duration::from_millis(5),
+            pace: Duration::from_millis(200),
+            retry_min: Duration::from_secs(1),
+            retry_max: Duration::from_secs(30),
+            queue_rows: 65_536,
+            queue_row_bytes: 32 << 20,
+            queue_logs: 16_384,
+            queue_log_bytes: 16 << 20,
+            cache_bytes: 8 << 20,
+        }
+    }
+}
+
+/// How writing a file goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Condition {
+    /// The last write went well.
+    #[default]
+    Ok,
+    /// Writing fails; it is tried again and again.
+    Failing {
+        /// Since when.
+        since: Timestamp,
+        /// Why, at the last try.
+        error: String,
+    },
+}
+
+/// How the store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Of `agp.redb`.
+    pub state: Condition,
+    /// Of `agp-log.redb`.
+    pub log: Condition,
+    /// Log rows that were lost since the start.
+    pub dropped_logs: u64,
+    /// Other writes that were lost since the start.
+    pub dropped_writes: u64,
+    /// Log rows that wait.
+    pub queued_logs: usize,
+    /// Other writes that wait.
+    pub queued_writes: usize,
+    /// When something was last committed; `None` where nothing was since the start.
+    pub last_commit: Option<Timestamp>,
+}
+
+impl Health {
+    /// Whether both files can be written.
+    pub fn is_ok(&self) -> bool {
+        self.state == Condition::Ok && self.log == Condition::Ok
+    }
+}
+
+/// What a start takes over from the last run.
+#[derive(Debug, Default)]
+pub struct Learned {
+    /// Tokens; one whose fingerprint is not that of the configured credential is void.
+    pub tokens: Vec<TokenRecord>,
+    /// What is known of accounts.
+    pub accounts: Vec<AccountRecord>,
+    /// Quotas, however old.
+    pub quotas: Vec<QuotaRecord>,
+    /// Cooldowns, those too that ended within the last day: their counts are what doubling goes on from.
+    pub cooldowns: Vec<CooldownRecord>,
+    /// Signatures, the last used first.
+    pub signatures: Vec<SignatureRecord>,
+    /// Rows that could not be read. They are left as they are.
+    pub unreadable: usize,
+}

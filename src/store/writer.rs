@@ -1,0 +1,439 @@
+//! The writer thread: the only one that writes either file. It gathers what is queued into one transaction a file, and
+//! goes on when a disk fails: what could not be written waits in the queue, and is tried again later.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, RwLock};
+use redb::WriteTransaction;
+
+use super::crypt::{DataKey, KeyWrap};
+use super::open::{Fault, File, guarded};
+use super::queue::{BATCH, Backlog, Queue};
+use super::retain::{self, Step};
+use super::{Condition, Options, StoreError, apply};
+use crate::base::time::Timestamp;
+
+/// Between two looks for rows to forget.
+const TRIM_EVERY: Duration = Duration::from_mins(1);
+/// Between two steps while more is to be forgotten: the queue goes first.
+const TRIM_PAUSE: Duration = Duration::from_millis(10);
+/// So many log rows bring the next look forward.
+const TRIM_AFTER_ROWS: usize = 10_000;
+
+/// What the writer thread and everybody else share.
+pub(super) struct Shared {
+    pub(super) queue: Queue,
+    pub(super) state: File,
+    pub(super) log: File,
+    /// Unwrapped at opening, or made by the writer on first need.
+    pub(super) key: RwLock<Option<Arc<DataKey>>>,
+    pub(super) keys: Arc<dyn KeyWrap>,
+    pub(super) options: Options,
+    pub(super) status: Mutex<Status>,
+    /// The next generation number.
+    pub(super) generation: Mutex<u64>,
+}
+
+/// How writing goes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Status {
+    pub(super) state: Condition,
+    pub(super) log: Condition,
+    pub(super) last_commit: Option<Timestamp>,
+}
+
+/// The timing of one file's writes.
+#[derive(Debug, Clone, Copy)]
+struct Lane {
+    last_commit: Option<Instant>,
+    /// Set while writing fails.
+    retry_at: Option<Instant>,
+    delay: Duration,
+}
+
+impl Lane {
+    fn new(options: &Options) -> Self {
+        Self {
+            last_commit: None,
+            retry_at: None,
+            delay: options.retry_min,
+        }
+    }
+
+    /// When this backlog is to be written; `None` where there is none.
+    ///
+    /// A write waits a moment for others. Where nobody waits for one of them, commits also keep a distance, since each
+    /// costs an fsync however few rows it holds. While writing fails only a durable write comes before its time.
+    fn due(&self, backlog: Backlog, options: &Options) -> Option<Instant> {
+        let since = backlog.since?;
+        let full = backlog.len >= BATCH;
+        let gathered = if full { since } else { since + options.gather };
+        if backlog.urgent {
+            return Some(gathered);
+        }
+        if let Some(retry_at) = self.retry_at {
+            return Some(retry_at);
+        }
+        let paced = self.last_commit.map(|last| last + options.pace);
+        if full {
+            return Some(gathered);
+        }
+        Some(paced.map_or(gathered, |paced| gathered.max(paced)))
+    }
+
+    fn succeeded(&mut self, options: &Options) {
+        *self = Self::new(options);
+        self.last_commit = Some(Instant::now());
+    }
+
+    fn failed(&mut self, now: Instant, options: &Options) {
+        match self.retry_at {
+            // Tried before its time, for a durable write: that says nothing new about how long to wait.
+            Some(retry_at) if now < retry_at => return,
+            Some(_) => self.delay = (self.delay * 2).min(options.retry_max),
+            None => self.delay = options.retry_min,
+        }
+        self.retry_at = Some(now + self.delay);
+    }
+}
+
+/// Which of the two files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    State,
+    Log,
+}
+
+/// The writer thread's own state.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    state: Lane,
+    log: Lane,
+    /// A data key that is in use but not yet written.
+    unsaved_key: Option<Vec<u8>>,
+    next_trim: Instant,
+    rows_since_trim: usize,
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let lane = Lane::new(&shared.options);
+        Self {
+            shared,
+            state: lane,
+            log: lane,
+            unsaved_key: None,
+            next_trim: Instant::now() + TRIM_PAUSE,
+            rows_since_trim: 0,
+        }
+    }
+
+    /// Writes until the store is closed.
+    pub(super) fn run(mut self) {
+        loop {
+            let (state, log, trim) = (self.state, self.log, self.next_trim);
+            let options = &self.shared.options;
+            self.shared.queue.wait(|rows, logs| {
+                let rows = state.due(rows, options).unwrap_or(trim);
+                let logs = log.due(logs, options).unwrap_or(trim);
+                rows.min(logs).min(trim)
+            });
+            let flushes = self.shared.queue.take_flushes();
+            let closing = self.shared.queue.closing();
+            if closing || !flushes.is_empty() {
+                let outcome = self.drain();
+                for ack in flushes {
+                    let _ = ack.try_send(outcome.clone());
+                }
+                if closing {
+                    break;
+                }
+                continue;
+            }
+            self.turn();
+        }
+        self.shared.queue.end();
+        self.shared.state.close();
+        self.shared.log.close();
+    }
+
+    /// Does what is due.
+    fn turn(&mut self) {
+        let now = Instant::now();
+        let options = &self.shared.options;
+        let (rows, logs) = self.shared.queue.backlogs();
+        let rows_due = self.state.due(rows, options).is_some_and(|at| at <= now);
+        let logs_due = self.log.due(logs, options).is_some_and(|at| at <= now);
+        // The outcome is told by status and acknowledgements.
+        if rows_due {
+            let _ = self.write_rows();
+        }
+        if logs_due {
+            let _ = self.write_logs();
+        }
+        if self.next_trim <= now {
+            self.trim();
+        }
+    }
+
+    /// Writes all that waits at this moment, whatever its time; stops at the first failure of each file.
+    fn drain(&mut self) -> Result<(), StoreError> {
+        let (rows, logs) = self.shared.queue.backlogs();
+        let rows = (0..rows.len.div_ceil(BATCH)).try_for_each(|_| self.write_rows());
+        let logs = (0..logs.len.div_ceil(BATCH)).try_for_each(|_| self.write_logs());
+        rows.and(logs)
+    }
+
+    fn write_rows(&mut self) -> Result<(), StoreError> {
+        let mut items = self.shared.queue.take_rows();
+        if items.is_empty() {
+            return Ok(());
+        }
+        let shared = Arc::clone(&self.shared);
+        let ready = if apply::needs_key(&items) {
+            self.ensure_key()
+        } else {
+            Ok(())
+        };
+        let result = ready.and_then(|()| {
+            let key = shared.key.read().clone();
+            attempt(&shared.state, false, |txn| {
+                if let Some(wrapped) = &self.unsaved_key {
+                    apply::write_key(txn, wrapped)?;
+                }
+                Ok((apply::state(txn, &items, key.as_deref())?, true))
+            })
+        });
+        let outcome = match result {
+            Ok(lost) => {
+                self.unsaved_key = None;
+                self.shared.queue.count_dropped_rows(lost);
+                self.settle(Which::State, None);
+                Ok(())
+            }
+            Err(fault) => Err(self.settle(Which::State, Some(&fault))),
+        };
+        let outcome = outcome.map_err(|e| e.unwrap_or(StoreError::Closed));
+        for item in &mut items {
+            for ack in item.acks.drain(..) {
+                let _ = ack.try_send(outcome.clone());
+            }
+        }
+        if outcome.is_err() {
+            self.shared.queue.restore_rows(items);
+        }
+        outcome
+    }
+
+    fn write_logs(&mut self) -> Result<(), StoreError> {
+        let records = self.shared.queue.take_logs();
+        if records.is_empty() {
+            return Ok(());
+        }
+        let result = attempt(&self.shared.log, true, |txn| {
+            Ok((apply::logs(txn, &records)?, true))
+        });
+        match result {
+            Ok(lost) => {
+                self.shared.queue.done_logs(lost);
+                self.settle(Which::Log, None);
+                self.rows_since_trim += records.len();
+                if self.rows_since_trim >= TRIM_AFTER_ROWS {
+                    self.next_trim = self.next_trim.min(Instant::now());
+                }
+                Ok(())
+            }
+            Err(fault) => {
+                let error = self.settle(Which::Log, Some(&fault));
+                self.shared.queue.restore_logs(records);
+                Err(error.unwrap_or(StoreError::Closed))
+            }
+        }
+    }
+
+    /// Makes the data key where there is none. It is written with the first value that it seals.
+    fn ensure_key(&mut self) -> Result<(), Fault> {
+        if self.shared.key.read().is_some() {
+            return Ok(());
+        }
+        let (key, bytes) = DataKey::generate().map_err(Fault::Key)?;
+        let wrapped = self.shared.keys.wrap(&bytes).map_err(Fault::Key)?;
+        self.unsaved_key = Some(wrapped);
+        *self.shared.key.write() = Some(Arc::new(key));
+        Ok(())
+    }
+
+    /// One step of forgetting in each file that can be written.
+    fn trim(&mut self) {
+        let options = &self.shared.options;
+        let now = Timestamp::now();
+        let mut more = false;
+        let mut faults = Vec::new();
+        if self.state.retry_at.is_none() {
+            match attempt(&self.shared.state, false, |txn| {
+                let step = retain::trim_state(txn, now, options)?;
+                Ok((step, step.changed))
+            }) {
+                Ok(Step { more: left, .. }) => more |= left,
+                Err(fault) => faults.push((Which::State, fault)),
+            }
+        }
+        if self.log.retry_at.is_none() {
+            match attempt(&self.shared.log, true, |txn| {
+                let step = retain::trim_log(txn, now, options)?;
+                Ok((step, step.changed))
+            }) {
+                Ok(Step { more: left, .. }) => more |= left,
+                Err(fault) => faults.push((Which::Log, fault)),
+            }
+        }
+        for (which, fault) in faults {
+            self.settle(which, Some(&fault));
+        }
+        self.rows_since_trim = 0;
+        self.next_trim = Instant::now() + if more { TRIM_PAUSE } else { TRIM_EVERY };
+    }
+
+    /// Keeps account of a success or failure, and tells of it where it changes how things stand. Gives the error.
+    fn settle(&mut self, which: Which, fault: Option<&Fault>) -> Option<StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let mut status = shared.status.lock();
+        let (lane, file) = match which {
+            Which::State => (&mut self.state, &shared.state),
+            Which::Log => (&mut self.log, &shared.log),
+        };
+        let Some(fault) = fault else {
+            lane.succeeded(&shared.options);
+            status.last_commit = Some(Timestamp::now());
+            let old = std::mem::take(status.condition(which));
+            drop(status);
+            if let Condition::Failing { since, .. } = old {
+                tracing::info!(file = file.place.name(), failing_since = %since, "store writes again");
+            }
+            return None;
+        };
+        lane.failed(Instant::now(), &shared.options);
+        let error = file.tell(fault);
+        let condition = status.condition(which);
+        let since = match condition {
+            Condition::Ok => None,
+            Condition::Failing { since, .. } => Some(*since),
+        };
+        *condition = Condition::Failing {
+            since: since.unwrap_or_else(Timestamp::now),
+            error: error.to_string(),
+        };
+        drop(status);
+        if since.is_none() {
+            tracing::warn!(error = %error, "store can't write; it goes on trying");
+        }
+        Some(error)
+    }
+}
+
+impl Status {
+    fn condition(&mut self, which: Which) -> &mut Condition {
+        match which {
+            Which::State => &mut self.state,
+            Which::Log => &mut self.log,
+        }
+    }
+}
+
+/// One transaction, committed where `f` says so. A handle that an earlier failure made useless is opened again first;
+/// with `renew` a file that turns out to be damaged is moved away and begun anew.
+fn attempt<T>(
+    file: &File,
+    renew: bool,
+    f: impl Fn(&WriteTransaction) -> Result<(T, bool), Fault>,
+) -> Result<T, Fault> {
+    let once = || {
+        guarded(|| {
+            let mut txn = file.begin_write()?;
+            // Without it the opening after a crash walks the whole file.
+            txn.set_quick_repair(true);
+            let (out, commit) = f(&txn)?;
+            if commit {
+                txn.commit()?;
+            } else {
+                txn.abort()?;
+            }
+            Ok(out)
+        })
+    };
+    match once() {
+        Err(fault) if needs_opening(&fault) => {
+            let check = fault.is_damage();
+            if renew {
+                file.open_or_renew(check)?;
+            } else {
+                file.open(check)?;
+            }
+            once()
+        }
+        other => other,
+    }
+}
+
+fn needs_opening(fault: &Fault) -> bool {
+    fault.is_damage()
+        || matches!(
+            fault,
+            Fault::Db(
+                redb::Error::PreviousIo
+                    | redb::Error::DatabaseClosed
+                    | redb::Error::LockPoisoned(_)
+            )
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn backlog(len: usize, since: Instant, urgent: bool) -> Backlog {
+        Backlog {
+            len,
+            since: Some(since),
+            urgent,
+        }
+    }
+
+    #[test]
+    fn writes_gather_and_commits_keep_their_distance() {
+        let options = Options::default();
+        let now = Instant::now();
+        let mut lane = Lane::new(&options);
+        assert_eq!(lane.due(Backlog::default(), &options), None);
+        let due = lane.due(backlog(1, now, false), &options);
+        assert_eq!(due, Some(now + options.gather), "the first is not paced");
+        lane.last_commit = Some(now);
+        let due = lane.due(backlog(1, now, false), &options);
+        assert_eq!(due, Some(now + options.pace));
+        let due = lane.due(backlog(1, now, true), &options);
+        assert_eq!(due, Some(now + options.gather), "somebody waits");
+        let due = lane.due(backlog(BATCH, now, false), &options);
+        assert_eq!(due, Some(now), "a full batch");
+    }
+
+    #[test]
+    fn retries_back_off_up_to_a_bound_and_durable_writes_do_not_wait() {
+        let options = Options::default();
+        let mut lane = Lane::new(&options);
+        let mut now = Instant::now();
+        let mut delays = Vec::new();
+        for _ in 0..7 {
+            lane.failed(now, &options);
+            let retry_at = lane.due(backlog(1, now, false), &options).unwrap();
+            delays.push((retry_at - now).as_secs());
+            lane.failed(now, &options);
+            assert_eq!(lane.retry_at, Some(retry_at), "a try before its time");
+            assert!(lane.due(backlog(1, now, true), &options).unwrap() < retry_at);
+            now = retry_at;
+        }
+        assert_eq!(delays, [1, 2, 4, 8, 16, 30, 30]);
+        lane.succeeded(&options);
+        assert_eq!(lane.retry_at, None);
+    }
+}
