@@ -221,8 +221,6 @@ pub(crate) fn sniff(base64: &[u8]) -> Option<&'static str> {
         Some("image/heic")
     } else if at(4, b"ftypavif") {
         Some("image/avif")
-    } else if at(0, b"BM") && base64.len() > 100 {
-        Some("image/bmp")
     } else {
         None
     }
