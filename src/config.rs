@@ -1,3 +1,120 @@
 //! L3: text in, [`model::Config`] or diagnostics out.
+//!
+//! [`load`] is the one way from texts to a configuration: `agp validate`, the start and every reload take it. It reads no
+//! file, no variable and no secret by itself; [`source::Files`] and [`secret::Resolver`] do that at the edge.
 
+mod check;
+mod de;
+mod decode;
+pub mod diagnostic;
+mod mask;
 pub mod model;
+mod overlay;
+pub mod pending;
+mod raw;
+pub mod render;
+pub mod seal;
+pub mod secret;
+pub mod source;
+mod suggest;
+mod tree;
+mod value;
+pub mod watch;
+pub mod weak;
+
+use crate::base::time::Timestamp;
+use crate::config::diagnostic::{Code, Diagnostic, Diagnostics, Span};
+use crate::config::model::Config;
+use crate::config::secret::Reference;
+use crate::config::source::{Files, Revision};
+
+pub use overlay::PREFIX as OVERLAY_PREFIX;
+
+/// What came out of the texts.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration; `None` where there is an error.
+    pub config: Option<Config>,
+    /// Everything that was found, in order of place.
+    pub diagnostics: Diagnostics,
+    /// Every secret that the files name, `[admin]`'s too.
+    pub secrets: Vec<Reference>,
+    /// The revision of the files.
+    pub revision: Revision,
+}
+
+/// Parses and checks the files with the environment's `AGP__...` values over them; other variables are passed over.
+/// Secrets stay references. Expired keys are told by the wall clock; see [`load_at`].
+pub fn load(files: &Files, env: impl Iterator<Item = (String, String)>) -> Loaded {
+    load_at(files, env, Timestamp::now())
+}
+
+/// [`load`] at a given time.
+pub fn load_at(
+    files: &Files,
+    env: impl Iterator<Item = (String, String)>,
+    now: Timestamp,
+) -> Loaded {
+    let mut parsed = decode::parse(files);
+    let mut found = std::mem::take(&mut parsed.diagnostics);
+    let overlaid = overlay::apply(&mut parsed.tree, env);
+    let raw = decode::decode(&parsed.tree);
+    let checked = check::check(&raw, &parsed.tree, files, now);
+    let mut masks = mask::of_tree(&parsed.tree);
+    masks.append(&mut parsed.masks);
+
+    let mut derived = decode::problems(&parsed.tree);
+    derived.extend(overlaid);
+    derived.extend(checked.found);
+    derived.extend(pending::notes(&parsed.tree));
+    // A file that could not be read whole lacks keys that it may well have: only what stands there is judged.
+    let whole = parsed.broken.is_empty() && files.problems().is_empty();
+    derived.retain(|d| (whole || !needs_all(d.code)) && !on_broken_line(files, &parsed.broken, d));
+    if !whole {
+        found.retain(|d| d.code != Code::Version || !parsed_without_version(d));
+    }
+    found.extend(derived);
+
+    let diagnostics = Diagnostics::new(found, masks);
+    let usable = !diagnostics.has_errors() && files.root().is_some();
+    Loaded {
+        config: usable.then_some(checked.config),
+        diagnostics,
+        secrets: checked.secrets,
+        revision: files.revision(),
+    }
+}
+
+/// Findings that a part of a file that could not be read may be the cause of.
+fn needs_all(code: Code) -> bool {
+    matches!(code, Code::Missing | Code::Reference | Code::NoAccount)
+}
+
+/// Whether the finding is that `version` is not there at all.
+fn parsed_without_version(d: &Diagnostic) -> bool {
+    d.span.as_ref().is_some_and(|s| s.range == (0..0))
+}
+
+/// Whether a finding stands on a line that does not parse: it is that mistake's shadow.
+fn on_broken_line(files: &Files, broken: &[Span], d: &Diagnostic) -> bool {
+    let Some(span) = &d.span else {
+        return false;
+    };
+    let Some(file) = files.get(span.file) else {
+        return false;
+    };
+    broken.iter().filter(|b| b.file == span.file).any(|b| {
+        if b.range.start < span.range.end && span.range.start <= b.range.end {
+            return true;
+        }
+        let (from, to) = if b.range.start <= span.range.start {
+            (b.range.end.min(span.range.start), span.range.start)
+        } else {
+            (span.range.start, b.range.start)
+        };
+        !file.text.get(from..to).unwrap_or("\n").contains('\n')
+    })
+}
+
+#[cfg(test)]
+mod tests;

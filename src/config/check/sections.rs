@@ -1,0 +1,207 @@
+//! `[server]` to `[fetch]`.
+
+use std::path::PathBuf;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::config::check::Cx;
+use crate::config::diagnostic::Code;
+use crate::config::model;
+use crate::config::raw;
+use crate::config::tree::KeyPath;
+use crate::config::value::SecretText;
+use crate::config::weak;
+use crate::wire;
+
+impl Cx<'_> {
+    pub(super) fn server(&mut self) -> model::Server {
+        let server = &self.raw.server;
+        self.at_least_one("server", "max_connections", server.max_connections);
+        if server.max_buffered.0 < server.max_body.0 {
+            let path = KeyPath::from(["server", "max_buffered"]);
+            // Which of the two was written says where to point.
+            let path = if self.given(&path) {
+                path
+            } else {
+                KeyPath::from(["server", "max_body"])
+            };
+            self.bad(&path, "`max_buffered` must not be less than `max_body`");
+        }
+        model::Server {
+            listen: server.listen.0,
+            max_body: server.max_body.0,
+            keepalive: server.keepalive.0,
+            stream_commit_after: server.stream_commit_after.0,
+            drain_delay: server.drain_delay.0,
+            drain_timeout: server.drain_timeout.0,
+        }
+    }
+
+    pub(super) fn log(&self) -> model::Log {
+        model::Log {
+            level: self.raw.log.level.0.clone(),
+            format: match self.raw.log.format {
+                raw::LogFormat::Text => model::LogFormat::Text,
+                raw::LogFormat::Json => model::LogFormat::Json,
+            },
+        }
+    }
+
+    pub(super) fn admin(&mut self) -> model::Admin {
+        let admin = &self.raw.admin;
+        let password = KeyPath::from(["admin", "password"]);
+        if admin.password.is_some() && admin.password_hash.is_some() {
+            let diagnostic = self
+                .at(
+                    Code::Conflict,
+                    &password,
+                    "`admin.password` and `admin.password_hash` can't both be given",
+                )
+                .with_help("keep `password_hash`".to_owned());
+            self.report(diagnostic);
+        }
+        if let Some(text) = &admin.password {
+            self.secret(&password, text);
+            if let SecretText::Plain(secret) = text
+                && let Some(why) = weak::password(secret.expose())
+            {
+                let diagnostic = self.at(
+                    Code::WeakSecret,
+                    &password,
+                    format!("`admin.password`: {why}"),
+                );
+                self.report(diagnostic);
+            }
+        }
+        if let Some(text) = &admin.jwt_secret {
+            let path = KeyPath::from(["admin", "jwt_secret"]);
+            self.secret(&path, text);
+            if let SecretText::Plain(secret) = text
+                && let Some(why) = weak::signing_secret(secret.expose())
+            {
+                let diagnostic = self.at(
+                    Code::WeakSecret,
+                    &path,
+                    format!("`admin.jwt_secret`: {why}"),
+                );
+                self.report(diagnostic);
+            }
+        }
+        for name in admin.tokens.keys() {
+            if name.is_empty() {
+                self.bad(
+                    &KeyPath::from(["admin", "tokens", name]),
+                    "a token needs a name",
+                );
+            }
+        }
+        model::Admin {
+            enabled: admin.enabled,
+            listen: admin.listen.as_ref().map(|a| a.0),
+        }
+    }
+
+    pub(super) fn state(&self) -> model::State {
+        model::State {
+            path: PathBuf::from(&self.raw.state.path.0),
+        }
+    }
+
+    pub(super) fn secrets(&self) -> model::Secrets {
+        model::Secrets {
+            identity: PathBuf::from(&self.raw.secrets.identity.file.0),
+        }
+    }
+
+    pub(super) fn routing(&mut self) -> model::Routing {
+        let routing = &self.raw.routing;
+        self.at_least_one("routing", "max_attempts", routing.max_attempts);
+        if routing.max_cooldown.0 < routing.capacity_cooldown.0 {
+            let path = KeyPath::from(["routing", "max_cooldown"]);
+            let path = if self.given(&path) {
+                path
+            } else {
+                KeyPath::from(["routing", "capacity_cooldown"])
+            };
+            self.bad(
+                &path,
+                "`max_cooldown` must not be less than `capacity_cooldown`",
+            );
+        }
+        let limit = |n: u32| (n > 0).then_some(n);
+        let total = routing.total_timeout.0;
+        model::Routing {
+            strategy: strategy(routing.strategy),
+            default_model: self.default_model(),
+            max_concurrent_per_account: limit(routing.max_concurrent_per_account),
+            max_concurrent_per_model: limit(routing.max_concurrent_per_model),
+            queue_timeout: routing.queue_timeout.0,
+            max_queue: routing.max_queue,
+            capacity_cooldown: routing.capacity_cooldown.0,
+            max_cooldown: routing.max_cooldown.0,
+            max_attempts: routing.max_attempts.max(1),
+            retry_within: routing.retry_within.0,
+            total_timeout: (!total.is_zero()).then_some(total),
+            quota_refresh: routing.quota_refresh.0,
+        }
+    }
+
+    /// The default model must be one of `[models]`, unless an upstream's own list is published: nobody knows that here.
+    fn default_model(&mut self) -> Option<String> {
+        let name = &self.raw.routing.default_model.as_ref()?.0;
+        let known = self.has("models", name)
+            || self
+                .raw
+                .models
+                .values()
+                .flat_map(|m| m.aliases.iter().flatten())
+                .any(|alias| alias.0 == *name);
+        let discovers = self.names("models").is_empty()
+            || self
+                .raw
+                .upstreams
+                .values()
+                .any(|u| u.discover == Some(true));
+        if !known && !discovers {
+            let path = KeyPath::from(["routing", "default_model"]);
+            self.unknown(&path, "models", "model", name);
+        }
+        Some(name.clone())
+    }
+
+    pub(super) fn openai(&self) -> model::OpenAi {
+        model::OpenAi {
+            thinking_output: match self.raw.openai.thinking_output {
+                raw::ThinkingOutput::ReasoningContent => wire::ThinkingOutput::ReasoningContent,
+                raw::ThinkingOutput::Tags => wire::ThinkingOutput::Tags,
+                raw::ThinkingOutput::Both => wire::ThinkingOutput::Both,
+            },
+        }
+    }
+
+    pub(super) fn fetch(&mut self) {
+        self.at_least_one("fetch", "max_per_request", self.raw.fetch.max_per_request);
+    }
+
+    fn at_least_one(&mut self, table: &str, key: &str, value: u32) {
+        if value == 0 {
+            self.bad(&KeyPath::from([table, key]), "expected at least 1, found 0");
+        }
+    }
+}
+
+/// The strategy as the model knows it.
+pub(super) fn strategy(raw: raw::Strategy) -> model::Strategy {
+    match raw {
+        raw::Strategy::Weighted => model::Strategy::Weighted,
+        raw::Strategy::RoundRobin => model::Strategy::RoundRobin,
+        raw::Strategy::Random => model::Strategy::Random,
+        raw::Strategy::LeastBusy => model::Strategy::LeastBusy,
+        raw::Strategy::FillFirst => model::Strategy::FillFirst,
+    }
+}
+
+/// SHA-256 of a text.
+pub(super) fn sha256(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
+}

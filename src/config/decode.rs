@@ -1,0 +1,356 @@
+//! Texts to raw tables. Each file is parsed as far as it can be, the trees are put together, and each table is decoded
+//! until everything that is wrong in it is known.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use toml::de::DeTable;
+
+use crate::config::de;
+use crate::config::diagnostic::{Code, Diagnostic, Span};
+use crate::config::mask;
+use crate::config::raw;
+use crate::config::source::{FileId, Files};
+use crate::config::suggest;
+use crate::config::tree::{KeyPath, Node, Origin, Problem, Value};
+
+/// The trees of all files, put together.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    pub(crate) tree: Node,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// What must not be shown, as far as the text alone tells.
+    pub(crate) masks: Vec<Span>,
+    /// The places that are not TOML.
+    pub(crate) broken: Vec<Span>,
+}
+
+/// Parses all files and puts them together.
+pub(crate) fn parse(files: &Files) -> Parsed {
+    let mut parsed = Parsed {
+        tree: Node::table(Origin::File(FileId::ROOT)),
+        diagnostics: files.problems().to_vec(),
+        masks: Vec::new(),
+        broken: Vec::new(),
+    };
+    for file in files {
+        let (table, errors) = DeTable::parse_recoverable(&file.text);
+        let mut broken = Vec::new();
+        for error in first_of_each(&file.text, &errors) {
+            let span = error.span().map(|range| Span {
+                file: file.id,
+                range,
+            });
+            let twice = error.message() == "duplicate key";
+            let (code, message) = if twice {
+                (Code::DefinedTwice, "this key is defined twice".to_owned())
+            } else {
+                (
+                    Code::Syntax,
+                    format!("this is not TOML: {}", error.message().replace('\n', ", ")),
+                )
+            };
+            parsed
+                .diagnostics
+                .push(Diagnostic::new(code, "", message).at(span.clone()));
+            if !twice {
+                broken.extend(span);
+            }
+        }
+        parsed
+            .masks
+            .extend(mask::of_broken_text(file.id, &file.text, &broken));
+        parsed.broken.append(&mut broken);
+        merge(&mut parsed, Node::from_file(file.id, &table));
+    }
+    version(&mut parsed);
+    parsed
+}
+
+/// The parser goes on after an error, and what it then says of the same line, or of the lines that it takes for the
+/// inside of a list that was never closed, is the first error's echo.
+fn first_of_each<'e>(text: &str, errors: &'e [toml::de::Error]) -> Vec<&'e toml::de::Error> {
+    const COMMA: &str = "missing comma between array elements";
+    let unclosed = errors
+        .iter()
+        .any(|e| e.message().starts_with("unclosed array"));
+    let mut kept: Vec<&toml::de::Error> = Vec::new();
+    let mut last_line = None;
+    let mut sorted: Vec<&toml::de::Error> = errors.iter().collect();
+    sorted.sort_by_key(|e| e.span().map_or(0, |s| s.start));
+    for error in sorted {
+        let start = error.span().map_or(0, |s| s.start.min(text.len()));
+        let line = memchr::memchr_iter(b'\n', &text.as_bytes()[..start]).count();
+        let duplicate = error.message() == "duplicate key";
+        if !duplicate && last_line == Some(line) {
+            continue;
+        }
+        kept.push(error);
+        if !duplicate {
+            last_line = Some(line);
+        }
+        if unclosed && error.message().starts_with(COMMA) {
+            break;
+        }
+    }
+    kept
+}
+
+/// Takes one file's tables over into the common tree. The entries of a table may come from several files; one entry
+/// comes from one file.
+fn merge(parsed: &mut Parsed, file: Node) {
+    let is_root = file.origin == Origin::File(FileId::ROOT);
+    let (Value::Table(from), Value::Table(into)) = (file.value, &mut parsed.tree.value) else {
+        return;
+    };
+    for (section, node) in from {
+        match section.as_str() {
+            "include" if !is_root => {
+                parsed.diagnostics.push(
+                    Diagnostic::new(
+                        Code::Include,
+                        "include",
+                        "`include` is followed in the root file only",
+                    )
+                    .at(node.key_place())
+                    .with_help("list the file in the root file's `include`".to_owned()),
+                );
+                continue;
+            }
+            "version" if !is_root => {
+                check_version(&node, &mut parsed.diagnostics);
+                continue;
+            }
+            _ => {}
+        }
+        let Some(there) = into.get_mut(&section) else {
+            into.insert(section, node);
+            continue;
+        };
+        let both = matches!(
+            (&there.value, &node.value),
+            (Value::Table(_), Value::Table(_))
+        );
+        if !both {
+            let path = KeyPath::from([section.as_str()]);
+            parsed.diagnostics.push(twice(&path, there, &node));
+            continue;
+        }
+        if let (Value::Table(there), Value::Table(entries)) = (&mut there.value, node.value) {
+            for (key, entry) in entries {
+                match there.get(&key) {
+                    Some(first) => {
+                        let path = KeyPath::from([section.as_str(), key.as_str()]);
+                        parsed.diagnostics.push(twice(&path, first, &entry));
+                    }
+                    None => {
+                        there.insert(key, entry);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn twice(path: &KeyPath, first: &Node, second: &Node) -> Diagnostic {
+    Diagnostic::new(
+        Code::DefinedTwice,
+        path.to_string(),
+        format!("`{path}` is defined in two files"),
+    )
+    .at(second.key_place())
+    .with_label("defined again here")
+    .with_place(first.key_place(), "first defined here")
+    .with_help("keep one of them".to_owned())
+}
+
+fn version(parsed: &mut Parsed) {
+    let path = KeyPath::from(["version"]);
+    match parsed.tree.get(&path) {
+        Some(node) => check_version(node, &mut parsed.diagnostics),
+        // Where no root file could be read, that is the finding.
+        None if parsed
+            .diagnostics
+            .iter()
+            .any(|d| d.code == Code::Unreadable && d.key.is_empty()) => {}
+        None => parsed.diagnostics.push(
+            Diagnostic::new(
+                Code::Version,
+                "version",
+                "`version` is missing: the root file must say which form it has",
+            )
+            .at(Some(Span {
+                file: FileId::ROOT,
+                range: 0..0,
+            }))
+            .with_help("write `version = 1` at the top".to_owned()),
+        ),
+    }
+}
+
+fn check_version(node: &Node, diagnostics: &mut Vec<Diagnostic>) {
+    let found = match node.value {
+        Value::Int(1) => return,
+        Value::Int(n) => format!("found {n}"),
+        _ => "found something else".to_owned(),
+    };
+    diagnostics.push(
+        Diagnostic::new(
+            Code::Version,
+            "version",
+            format!("expected `version = 1`, {found}"),
+        )
+        .at(node.value_place()),
+    );
+}
+
+/// All tables as written. An entry of a named table that is no table at all is left out.
+#[derive(Debug, Default)]
+pub(crate) struct Raw {
+    pub(crate) server: raw::Server,
+    pub(crate) log: raw::Log,
+    pub(crate) admin: raw::Admin,
+    pub(crate) state: raw::State,
+    pub(crate) secrets: raw::Secrets,
+    pub(crate) routing: raw::Routing,
+    pub(crate) openai: raw::OpenAi,
+    pub(crate) fetch: raw::Fetch,
+    pub(crate) upstreams: BTreeMap<String, raw::Upstream>,
+    pub(crate) accounts: BTreeMap<String, raw::Account>,
+    pub(crate) groups: BTreeMap<String, raw::Group>,
+    pub(crate) keys: BTreeMap<String, raw::Key>,
+    pub(crate) models: BTreeMap<String, raw::Model>,
+}
+
+/// Decodes every table of the tree. What is wrong is left on its nodes for [`problems`].
+pub(crate) fn decode(tree: &Node) -> Raw {
+    for (key, node) in tree.entries() {
+        if !raw::SECTIONS.contains(&key.as_str()) {
+            node.blame(Problem::UnknownKey(raw::SECTIONS));
+        }
+    }
+    if let Some(node) = tree.get(&KeyPath::from(["include"])) {
+        let _ = de::decode::<Vec<String>>(node);
+    }
+    Raw {
+        server: section(tree, "server"),
+        log: section(tree, "log"),
+        admin: section(tree, "admin"),
+        state: section(tree, "state"),
+        secrets: section(tree, "secrets"),
+        routing: section(tree, "routing"),
+        openai: section(tree, "openai"),
+        fetch: section(tree, "fetch"),
+        upstreams: named(tree, "upstreams"),
+        accounts: named(tree, "accounts"),
+        groups: named(tree, "groups"),
+        keys: named(tree, "keys"),
+        models: named(tree, "models"),
+    }
+}
+
+fn section<T: DeserializeOwned + Default>(tree: &Node, name: &str) -> T {
+    tree.get(&KeyPath::from([name]))
+        .and_then(de::decode)
+        .unwrap_or_default()
+}
+
+fn named<T: DeserializeOwned>(tree: &Node, name: &str) -> BTreeMap<String, T> {
+    let Some(node) = tree.get(&KeyPath::from([name])) else {
+        return BTreeMap::new();
+    };
+    if node.as_table().is_none() {
+        // Asked for as a table of anything, so that the finding is the usual one.
+        let _ = de::decode::<AnyTable>(node);
+    }
+    node.entries()
+        .filter_map(|(name, entry)| Some((name.clone(), de::decode(entry)?)))
+        .collect()
+}
+
+/// A table of anything.
+#[derive(serde::Deserialize)]
+struct AnyTable {}
+
+/// Everything that decoding found, with its place.
+pub(crate) fn problems(tree: &Node) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    walk(tree, &mut KeyPath::default(), &mut |node, path| {
+        if let Some(problem) = &*node.problem.borrow() {
+            found.extend(describe(node, path, problem));
+        }
+    });
+    found
+}
+
+/// Visits every node with its path.
+pub(crate) fn walk(node: &Node, path: &mut KeyPath, visit: &mut impl FnMut(&Node, &KeyPath)) {
+    visit(node, path);
+    for (key, child) in node.entries() {
+        path.0.push(key.into());
+        walk(child, path, visit);
+        path.0.pop();
+    }
+    for (i, child) in node.as_array().into_iter().flatten().enumerate() {
+        path.0.push(i.into());
+        walk(child, path, visit);
+        path.0.pop();
+    }
+}
+
+fn describe(node: &Node, path: &KeyPath, problem: &Problem) -> Option<Diagnostic> {
+    let key = path.to_string();
+    let mut diagnostic = match problem {
+        Problem::UnknownKey(known) => {
+            let last = path.keys().last().copied().unwrap_or_default().to_owned();
+            let help = suggest::help(&last, known.iter().copied())
+                .unwrap_or_else(|| format!("known keys here: {}", list(known)));
+            Diagnostic::new(Code::UnknownKey, key, format!("unknown key `{last}`"))
+                .at(node.key_place())
+                .with_help(help)
+        }
+        Problem::Type { expected, found } => Diagnostic::new(
+            Code::WrongType,
+            key,
+            format!("`{path}`: expected {expected}, found {found}"),
+        )
+        .at(node.value_place()),
+        Problem::Choice { found, expected } => Diagnostic::new(
+            Code::UnknownChoice,
+            key,
+            format!(
+                "`{path}`: expected one of {}, found `{found}`",
+                list(expected)
+            ),
+        )
+        .at(node.value_place())
+        .with_help(suggest::help(found, expected.iter().copied())),
+        Problem::Missing(field) => {
+            if node.as_table().is_some_and(|t| t.contains_key(*field)) {
+                return None;
+            }
+            let path = path.with(*field);
+            Diagnostic::new(
+                Code::Missing,
+                path.to_string(),
+                format!("`{path}` is missing"),
+            )
+            .at(node.value_place())
+        }
+        Problem::Value(message) => {
+            Diagnostic::new(Code::Value, key, format!("`{path}`: {message}")).at(node.value_place())
+        }
+    };
+    if let Origin::Env(name) = &node.origin {
+        if diagnostic.code == Code::UnknownKey {
+            diagnostic.code = Code::Overlay;
+        }
+        diagnostic.message = format!("environment variable `{name}`: {}", diagnostic.message);
+    }
+    Some(diagnostic)
+}
+
+fn list(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    quoted.join(", ")
+}

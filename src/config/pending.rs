@@ -1,0 +1,123 @@
+//! The keys that are read and checked but have no effect so far. This is the one list of them: what is built leaves it.
+
+use crate::config::diagnostic::{Code, Diagnostic};
+use crate::config::tree::{KeyPath, Node, Origin, Value};
+
+/// `admin.time_zone` is not among them, since `keys.*.expires` goes by it.
+///
+/// A key, `*` standing for any one name, and the values of it that have no effect; none given means all.
+struct Pending(&'static str, &'static [&'static str]);
+
+const PENDING: &[Pending] = &[
+    Pending("server.public_url", &[]),
+    Pending("server.max_buffered", &[]),
+    Pending("server.max_connections", &[]),
+    Pending("server.header_timeout", &[]),
+    Pending("server.cors_origins", &[]),
+    Pending("server.trusted_proxies", &[]),
+    Pending("server.tls", &[]),
+    Pending("server.metrics", &[]),
+    Pending("admin.enabled", &[]),
+    Pending("admin.listen", &[]),
+    Pending("admin.password_hash", &[]),
+    Pending("admin.password", &[]),
+    Pending("admin.session_ttl", &[]),
+    Pending("admin.remember_ttl", &[]),
+    Pending("admin.jwt_secret", &[]),
+    Pending("admin.password_as_bearer", &[]),
+    Pending("admin.write_back", &[]),
+    Pending("admin.patch_prefix", &[]),
+    Pending("admin.tokens", &[]),
+    Pending("state.log_retention", &[]),
+    Pending("state.log_max_rows", &[]),
+    Pending("state.log_max_size", &[]),
+    Pending("state.log_bodies", &[]),
+    Pending("state.log_bodies_retention", &[]),
+    Pending("state.orphan_retention", &[]),
+    Pending("state.history", &[]),
+    Pending("state.store_responses", &[]),
+    Pending("secrets.recipients", &[]),
+    Pending("routing.strategy", &["least_busy", "fill_first"]),
+    Pending("routing.affinity", &["conversation"]),
+    Pending("fetch.enabled", &[]),
+    Pending("fetch.max_size", &[]),
+    Pending("fetch.timeout", &[]),
+    Pending("fetch.max_per_request", &[]),
+    Pending("fetch.allow", &[]),
+    Pending(
+        "upstreams.*.kind",
+        &["gemini", "vertex", "openai", "anthropic"],
+    ),
+    Pending("upstreams.*.web_search", &[]),
+    Pending("upstreams.*.location", &[]),
+    Pending("groups.*.rpm", &[]),
+    Pending("groups.*.tokens_per_minute", &[]),
+    Pending("groups.*.tokens_per_day", &[]),
+    Pending("groups.*.budget", &[]),
+    Pending("groups.*.max_concurrent", &[]),
+    Pending("keys.*.group", &[]),
+    Pending("keys.*.rpm", &[]),
+    Pending("keys.*.tokens_per_minute", &[]),
+    Pending("keys.*.tokens_per_day", &[]),
+    Pending("keys.*.budget", &[]),
+    Pending("keys.*.max_concurrent", &[]),
+    Pending("models.*.strategy", &["least_busy", "fill_first"]),
+    Pending("models.*.price", &[]),
+];
+
+/// The listed keys, for documents and tests.
+pub fn keys() -> impl Iterator<Item = &'static str> {
+    PENDING.iter().map(|pending| pending.0)
+}
+
+/// A note for each of them that is given.
+pub(crate) fn notes(tree: &Node) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for Pending(pattern, values) in PENDING {
+        let segments: Vec<&str> = pattern.split('.').collect();
+        visit(tree, &segments, &mut KeyPath::default(), values, &mut found);
+    }
+    found
+}
+
+fn visit(
+    node: &Node,
+    segments: &[&str],
+    path: &mut KeyPath,
+    values: &[&str],
+    found: &mut Vec<Diagnostic>,
+) {
+    if node.is_bad() {
+        return;
+    }
+    let Some((first, rest)) = segments.split_first() else {
+        if values.is_empty() || node.as_str().is_some_and(|text| values.contains(&text)) {
+            found.push(note(node, path, values));
+        }
+        return;
+    };
+    for (key, child) in node.entries() {
+        if *first == "*" || first == key {
+            path.0.push(key.into());
+            visit(child, rest, path, values, found);
+            path.0.pop();
+        }
+    }
+}
+
+fn note(node: &Node, path: &KeyPath, values: &[&str]) -> Diagnostic {
+    let what = match &node.value {
+        Value::Str(text) if !values.is_empty() => format!("`{path} = \"{text}\"`"),
+        _ => format!("`{path}`"),
+    };
+    let from = match &node.origin {
+        Origin::Env(name) => format!("environment variable `{name}`: "),
+        Origin::File(_) => String::new(),
+    };
+    Diagnostic::new(
+        Code::NotInEffect,
+        path.to_string(),
+        format!("{from}{what} is not yet in effect"),
+    )
+    .at(node.key_place())
+}

@@ -1,0 +1,340 @@
+//! Tells when a file in play has changed, however it was changed: written in place, renamed over, swapped behind a link.
+//!
+//! Events say only that something moved; what counts are the digests. They are taken after each burst of events and every
+//! few seconds besides, since some file systems send no events at all. So one change is told once, by whichever way it
+//! was seen, and what changes nothing (an editor's swap file, a read) is not told. An included file that became empty or
+//! vanished is told only once it has stayed so for a while: that is how a save in progress looks.
+
+mod folders;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use crate::base::task::Tasks;
+use crate::config::source::{self, Files};
+use crate::config::watch::folders::Folders;
+
+/// How long things take. The defaults are those of agp-toml.md and architecture.md 2.2.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// From one look at the digests to the next where no event came.
+    pub poll: Duration,
+    /// Silence after which a burst of events is over.
+    pub quiet: Duration,
+    /// Longest burst that is waited for.
+    pub longest: Duration,
+    /// How long an included file must stay empty or away.
+    pub vanish: Duration,
+    /// Whether to listen to the system's events at all.
+    pub events: bool,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            poll: Duration::from_secs(5),
+            quiet: Duration::from_millis(200),
+            longest: Duration::from_secs(1),
+            vanish: Duration::from_secs(2),
+            events: true,
+        }
+    }
+}
+
+/// The files to watch.
+#[derive(Debug, Clone, Default)]
+pub struct WatchSet {
+    root: PathBuf,
+    /// Includes with the digest that was read.
+    known: BTreeMap<PathBuf, Stamp>,
+    patterns: Vec<PathBuf>,
+    others: Vec<PathBuf>,
+}
+
+impl WatchSet {
+    /// The root as given, the files that were just read from it, and those that `secret::files` names.
+    pub fn new(root: &Path, files: &Files, others: Vec<PathBuf>) -> Self {
+        Self {
+            root: root.to_owned(),
+            known: files
+                .iter()
+                .map(|file| (file.path.clone(), Stamp::of(file.digest)))
+                .collect(),
+            patterns: files.patterns().to_vec(),
+            others,
+        }
+    }
+
+    /// The paths whose digests count, as things stand now.
+    fn paths(&self) -> BTreeSet<PathBuf> {
+        let mut paths: BTreeSet<PathBuf> = self.known.keys().cloned().collect();
+        paths.insert(self.root.clone());
+        paths.extend(self.others.iter().cloned());
+        for pattern in &self.patterns {
+            paths.extend(source::expand(pattern).unwrap_or_default());
+        }
+        paths
+    }
+
+    fn look(&self) -> Seen {
+        self.paths()
+            .into_iter()
+            .map(|path| {
+                let stamp = Stamp::read(&path);
+                (path, stamp)
+            })
+            .collect()
+    }
+
+    fn is_include(&self, path: &Path) -> bool {
+        path != self.root && !self.others.iter().any(|other| other == path)
+    }
+}
+
+/// What a file was found to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stamp {
+    /// Not there, or not readable.
+    Absent,
+    /// There, with nothing in it.
+    Empty,
+    /// There, with bytes of this digest.
+    Bytes([u8; 32]),
+}
+
+impl Stamp {
+    fn of(digest: [u8; 32]) -> Self {
+        let nothing: [u8; 32] = Sha256::digest(b"").into();
+        if digest == nothing {
+            Self::Empty
+        } else {
+            Self::Bytes(digest)
+        }
+    }
+
+    fn read(path: &Path) -> Self {
+        match source::read_bounded(path, source::MAX_FILE) {
+            Ok(Some(bytes)) => Self::of(Sha256::digest(&bytes).into()),
+            // Too large: its size is what can be told of it.
+            Ok(None) => std::fs::metadata(path).map_or(Self::Absent, |meta| {
+                Self::Bytes(Sha256::digest(meta.len().to_be_bytes()).into())
+            }),
+            Err(_) => Self::Absent,
+        }
+    }
+}
+
+type Seen = BTreeMap<PathBuf, Stamp>;
+
+/// The included files of `before` that hold nothing in `after`, or are gone. A controller that reads files by itself (on
+/// SIGHUP) asks this, and [`Settling`] for how long.
+pub fn vanished(before: &Files, after: &Files) -> BTreeSet<PathBuf> {
+    let now: BTreeMap<&Path, bool> = after
+        .iter()
+        .map(|file| (file.path.as_path(), file.text.is_empty()))
+        .collect();
+    before
+        .iter()
+        .skip(1)
+        .filter(|file| !file.text.is_empty())
+        .filter(|file| now.get(file.path.as_path()).is_none_or(|empty| *empty))
+        .map(|file| file.path.clone())
+        .collect()
+}
+
+/// Remembers since when included files are empty or away.
+#[derive(Debug, Clone, Default)]
+pub struct Settling {
+    since: BTreeMap<PathBuf, std::time::Instant>,
+}
+
+impl Settling {
+    /// How long to wait before the files that are `gone` now count as gone; `None`: nothing to wait for. One that came back
+    /// starts anew the next time.
+    pub fn wait(
+        &mut self,
+        gone: &BTreeSet<PathBuf>,
+        now: std::time::Instant,
+        vanish: Duration,
+    ) -> Option<Duration> {
+        self.since.retain(|path, _| gone.contains(path));
+        gone.iter()
+            .filter_map(|path| {
+                let since = *self.since.entry(path.clone()).or_insert(now);
+                vanish.checked_sub(now.saturating_duration_since(since))
+            })
+            .filter(|left| !left.is_zero())
+            .max()
+    }
+}
+
+/// Watches until shutdown begins. Dropping it ends the watching.
+#[derive(Debug)]
+pub struct Watcher {
+    shared: Arc<Shared>,
+    changes: watch::Receiver<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Held for a moment only; never while waiting or reading files.
+    set: Mutex<WatchSet>,
+    updated: Notify,
+    events: Notify,
+    ended: tokio_util::sync::CancellationToken,
+}
+
+impl Watcher {
+    /// Begins to watch. Where the system gives no events (the limit of watches is reached, say), that is logged and the
+    /// poll goes on alone.
+    pub fn start(tasks: &Tasks, set: WatchSet, timing: Timing) -> Self {
+        let shared = Arc::new(Shared {
+            set: Mutex::new(set),
+            ..Shared::default()
+        });
+        let (told, changes) = watch::channel(0);
+        let drain = tasks.drain().clone();
+        let task = Watching {
+            shared: shared.clone(),
+            timing,
+            told,
+            last: Seen::new(),
+            settling: Settling::default(),
+        };
+        tasks.spawn(async move {
+            let ended = task.shared.ended.clone();
+            tokio::select! {
+                () = drain.cancelled() => {}
+                () = ended.cancelled() => {}
+                () = task.run() => {}
+            }
+        });
+        Self { shared, changes }
+    }
+
+    /// Changes its value each time the files have changed and come to rest. What happens while nobody waits is not lost.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.clone()
+    }
+
+    /// The set to watch from now on, after each reload, whether it was applied or refused.
+    pub fn update(&self, set: WatchSet) {
+        *self.shared.set.lock() = set;
+        self.shared.updated.notify_one();
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.shared.ended.cancel();
+    }
+}
+
+struct Watching {
+    shared: Arc<Shared>,
+    timing: Timing,
+    told: watch::Sender<u64>,
+    last: Seen,
+    settling: Settling,
+}
+
+impl Watching {
+    async fn run(mut self) {
+        let mut folders = Folders::new(self.timing.events, self.shared.clone());
+        let mut wait = self.adopt(&mut folders).await;
+        loop {
+            tokio::select! {
+                () = self.shared.updated.notified() => {
+                    wait = self.adopt(&mut folders).await;
+                    continue;
+                }
+                () = self.shared.events.notified() => self.rest().await,
+                () = tokio::time::sleep(wait) => {}
+            }
+            let set = self.shared.set.lock().clone();
+            let (seen, back) = look(set.clone(), folders).await;
+            folders = back;
+            wait = self.judge(&set, seen);
+        }
+    }
+
+    /// Waits until a burst of events is over.
+    async fn rest(&self) {
+        let latest = Instant::now() + self.timing.longest;
+        loop {
+            let quiet = (Instant::now() + self.timing.quiet).min(latest);
+            tokio::select! {
+                () = self.shared.events.notified() => {
+                    if Instant::now() >= latest {
+                        return;
+                    }
+                }
+                () = tokio::time::sleep_until(quiet) => return,
+            }
+        }
+    }
+
+    /// Takes a new set over. What was known of its files stays known; what is new counts as it was read.
+    async fn adopt(&mut self, folders: &mut Folders) -> Duration {
+        let set = self.shared.set.lock().clone();
+        let taken = std::mem::replace(folders, Folders::none());
+        let (seen, back) = look(set.clone(), taken).await;
+        *folders = back;
+        let before = std::mem::take(&mut self.last);
+        self.last = seen
+            .iter()
+            .map(|(path, stamp)| {
+                let known = before.get(path).or_else(|| set.known.get(path));
+                (path.clone(), *known.unwrap_or(stamp))
+            })
+            .collect();
+        self.judge(&set, seen)
+    }
+
+    /// Tells a change, unless something must settle first; gives the time until the next look.
+    fn judge(&mut self, set: &WatchSet, seen: Seen) -> Duration {
+        if seen == self.last {
+            self.settling = Settling::default();
+            return self.timing.poll;
+        }
+        let gone = self
+            .last
+            .iter()
+            .filter(|(path, stamp)| matches!(stamp, Stamp::Bytes(_)) && set.is_include(path))
+            .filter(|(path, _)| !matches!(seen.get(*path), Some(Stamp::Bytes(_))))
+            .map(|(path, _)| path.clone())
+            .collect();
+        let now = Instant::now().into_std();
+        if let Some(left) = self.settling.wait(&gone, now, self.timing.vanish) {
+            return left.min(self.timing.poll);
+        }
+        self.last = seen;
+        self.settling = Settling::default();
+        self.told.send_modify(|n| *n += 1);
+        self.timing.poll
+    }
+}
+
+/// Takes the digests, after making sure that the folders are watched: a change after that sends an event.
+async fn look(set: WatchSet, mut folders: Folders) -> (Seen, Folders) {
+    let task = tokio::task::spawn_blocking(move || {
+        let paths = set.paths();
+        folders.watch(paths.iter().chain(&set.patterns));
+        (set.look(), folders)
+    });
+    match task.await {
+        Ok(done) => done,
+        // Only where the runtime is going down.
+        Err(_) => (Seen::new(), Folders::none()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
