@@ -216,10 +216,6 @@ fn by_reason(status: u16, details: &Details) -> Option<Class> {
 }
 
 fn by_status(status: u16, details: &Details, delay: Option<Duration>) -> Class {
-    #[expect(
-        clippy::match_overlapping_arm,
-        reason = "single statuses first, the rest of their hundred after them"
-    )]
     match status {
         400 => bad_request(&details.message.to_ascii_lowercase()),
         401 => Class::AuthExpired,

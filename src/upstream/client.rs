@@ -177,6 +177,15 @@ pub(super) struct Refused {
     pub(super) body: Vec<u8>,
 }
 
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            body: Vec::new(),
+        }
+    }
+}
+
 pub(super) async fn send_any(
     request: RequestBuilder,
     limits: Limits,

@@ -205,7 +205,7 @@ fn gather(error: ErrorObject) -> Details {
 }
 
 /// A link is shown to a person as something to click: only web addresses of a sane length.
-fn is_link(url: &str) -> bool {
+pub(crate) fn is_link(url: &str) -> bool {
     url.len() <= 4096
         && (url.starts_with("https://") || url.starts_with("http://"))
         && !url.contains(|c: char| c.is_whitespace() || c.is_control())
