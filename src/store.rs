@@ -46,9 +46,6 @@ use open::{Fault, File, FilePlace, MemoryPlace, Place};
 use queue::{Bounds, Change, Queue};
 use writer::{Shared, Status, Writer};
 
-/// How long [`Store::put_token`] waits for its commit before it says that the disk is slow.
-const DURABLE_WAIT: Duration = Duration::from_secs(5);
-
 /// A state file up to this size is verified page by page at opening; that takes about a second a gigabyte.
 const CHECKED_SIZE: u64 = 64 << 20;
 
@@ -173,7 +170,7 @@ impl Store {
     pub async fn put_token(&self, token: TokenRecord) -> Result<(), StoreError> {
         let (ack, done) = sync_channel(1);
         self.0.shared.queue.put(Change::Token(token), Some(ack));
-        wait(done, DURABLE_WAIT).await
+        self.wait(done).await
     }
 
     /// Keeps a token without waiting: for one whose refresh token did not rotate.
@@ -228,7 +225,7 @@ impl Store {
             self.0.shared.queue.put(change, Some(ack));
             number
         };
-        if let Err(error) = wait(done, DURABLE_WAIT).await {
+        if let Err(error) = self.wait(done).await {
             tracing::debug!(error = %error, number, "generation not kept yet");
         }
         number
@@ -336,7 +333,19 @@ impl Store {
     pub async fn flush(&self) -> Result<(), StoreError> {
         let (ack, done) = sync_channel(1);
         self.0.shared.queue.flush(ack);
-        wait(done, DURABLE_WAIT).await
+        self.wait(done).await
+    }
+
+    /// Waits for the writer's word on a blocking thread: a timer of tokio's would run ahead of the disk in tests with
+    /// paused time.
+    async fn wait(&self, done: Receiver<Result<(), StoreError>>) -> Result<(), StoreError> {
+        let limit = self.0.shared.options.durable_wait;
+        let outcome = tokio::task::spawn_blocking(move || done.recv_timeout(limit)).await;
+        match outcome {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(RecvTimeoutError::Timeout)) => Err(StoreError::Slow),
+            Ok(Err(RecvTimeoutError::Disconnected)) | Err(_) => Err(StoreError::Closed),
+        }
     }
 
     /// Writes what is queued, closes both files, and resolves once that is done. What comes later is dropped and counted.
@@ -401,16 +410,5 @@ fn note_failure(shared: &Shared, state: bool, error: &StoreError) {
         status.state = condition;
     } else {
         status.log = condition;
-    }
-}
-
-/// Waits for the writer's word on a blocking thread: a timer of tokio's would run ahead of the disk in tests with
-/// paused time.
-async fn wait(done: Receiver<Result<(), StoreError>>, limit: Duration) -> Result<(), StoreError> {
-    let outcome = tokio::task::spawn_blocking(move || done.recv_timeout(limit)).await;
-    match outcome {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(RecvTimeoutError::Timeout)) => Err(StoreError::Slow),
-        Ok(Err(RecvTimeoutError::Disconnected)) | Err(_) => Err(StoreError::Closed),
     }
 }

@@ -36,6 +36,8 @@ struct Inner {
     /// Writing operations until the power goes; `None`: it stays.
     until_cut: Option<usize>,
     cut: bool,
+    /// Whether what is read beyond the first page is garbage.
+    rotten: bool,
     opened: usize,
     set_aside: Vec<Vec<u8>>,
 }
@@ -54,6 +56,11 @@ impl Disk {
 
     pub(super) fn trouble(&self, trouble: Option<Trouble>) {
         self.0.lock().trouble = trouble;
+    }
+
+    /// From now on what is read is garbage, but for the first page.
+    pub(super) fn rot(&self) {
+        self.0.lock().rotten = true;
     }
 
     /// The power goes after so many writing operations.
@@ -76,10 +83,6 @@ impl Disk {
     /// Makes every access hang until the guard is dropped.
     pub(super) fn hang(&self) -> impl Drop + '_ {
         self.0.lock()
-    }
-
-    pub(super) fn bytes(&self) -> Vec<u8> {
-        self.0.lock().live.clone()
     }
 
     /// What is found after the power came back: what was synced, and of what came later some operations, one of them
@@ -165,6 +168,9 @@ impl StorageBackend for Disk {
             .get(start..start + out.len())
             .ok_or(io::ErrorKind::UnexpectedEof)?;
         out.copy_from_slice(found);
+        if inner.rotten && offset > 0 {
+            out.fill(0x5a);
+        }
         Ok(())
     }
 
@@ -206,7 +212,8 @@ impl Place for Disk {
     fn open(&self, check: bool) -> Result<Database, Fault> {
         self.0.lock().opened += 1;
         Ok(Builder::new()
-            .set_cache_size(1 << 20)
+            // Small, so that what is read comes from the disk.
+            .set_cache_size(1 << 14)
             .set_check_integrity_on_open(check)
             .create_with_backend(self.clone())?)
     }
@@ -215,6 +222,7 @@ impl Place for Disk {
         let mut inner = self.0.lock();
         let old = std::mem::take(&mut inner.live);
         inner.set_aside.push(old);
+        inner.rotten = false;
         inner.synced.clear();
         inner.unsynced.clear();
         Ok("test.redb.damaged".to_owned())

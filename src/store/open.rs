@@ -208,7 +208,10 @@ pub(super) fn make_dir(dir: &Path) -> Result<(), StoreError> {
 pub(super) struct File {
     pub(super) place: Box<dyn Place>,
     schema: u32,
+    /// Lays the tables.
     tables: fn(&WriteTransaction) -> Result<(), Fault>,
+    /// Whether they are there, with the right types.
+    verify: fn(&ReadTransaction) -> Result<(), Fault>,
     db: RwLock<Option<Database>>,
 }
 
@@ -229,6 +232,17 @@ impl File {
                 txn.open_table(table::SIGNATURE_BY_CALL)?;
                 Ok(())
             },
+            verify: |txn| {
+                txn.open_table(table::TOKEN)?;
+                txn.open_table(table::ACCOUNT)?;
+                txn.open_table(table::QUOTA)?;
+                txn.open_table(table::COOLDOWN)?;
+                txn.open_table(table::SIGNATURE)?;
+                txn.open_table(table::SIGNATURE_SEEN)?;
+                txn.open_table(table::SIGNATURE_BY_AGE)?;
+                txn.open_table(table::SIGNATURE_BY_CALL)?;
+                Ok(())
+            },
             db: RwLock::new(None),
         }
     }
@@ -239,6 +253,12 @@ impl File {
             place,
             schema: table::LOG_SCHEMA,
             tables: |txn| {
+                txn.open_table(table::LOG)?;
+                txn.open_table(table::TRY)?;
+                txn.open_table(table::USAGE)?;
+                Ok(())
+            },
+            verify: |txn| {
                 txn.open_table(table::LOG)?;
                 txn.open_table(table::TRY)?;
                 txn.open_table(table::USAGE)?;
@@ -334,7 +354,7 @@ impl File {
             return if found > self.schema {
                 Err(Fault::Newer { found, needs })
             } else {
-                Ok(())
+                (self.verify)(&txn)
             };
         }
         if txn.list_tables()?.next().is_some() {

@@ -73,6 +73,7 @@ impl Change {
         match (older, newer) {
             (Self::Signature(old), Self::Signature(mut new)) => {
                 new.absorb_calls(old.call_ids);
+                new.at = new.at.max(old.at);
                 Self::Signature(new)
             }
             (Self::Signature(mut record), Self::Touch(_, _, at))
@@ -394,5 +395,148 @@ impl Inner {
         self.row_bytes += merged.weight();
         self.urgent += usize::from(!acks.is_empty());
         self.rows.insert(row, (merged, acks));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+    use crate::base::id::{Dialect, RequestId};
+    use crate::ir::SignatureFamily;
+
+    fn queue() -> Queue {
+        Queue::new(Bounds {
+            rows: 4,
+            row_bytes: 10_000,
+            logs: 3,
+            log_bytes: 10_000,
+        })
+    }
+
+    fn quota(account: &str, remaining: f64) -> Change {
+        Change::Quota(QuotaRecord {
+            account: account.into(),
+            model: "m".into(),
+            remaining: Some(remaining),
+            reset: None,
+            at: Timestamp(0),
+        })
+    }
+
+    fn signature(call: &str, at: i64) -> SignatureRecord {
+        SignatureRecord {
+            key: "team".into(),
+            family: SignatureFamily::Claude,
+            signature: "made-up".into(),
+            thinking: Some("thought".into()),
+            call_ids: vec![call.into()],
+            at: Timestamp(at),
+        }
+    }
+
+    fn record(n: u128) -> LogRecord {
+        LogRecord::new(RequestId::from_u128(n), Timestamp(0), Dialect::Anthropic)
+    }
+
+    fn values(items: &[Item]) -> Vec<f64> {
+        items
+            .iter()
+            .filter_map(|item| match &item.change {
+                Change::Quota(q) => q.remaining,
+                _ => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_latest_value_of_a_row_is_written_in_the_row_s_first_place() {
+        let queue = queue();
+        queue.put(quota("a", 0.1), None);
+        queue.put(quota("b", 0.2), None);
+        queue.put(quota("a", 0.3), None);
+        assert_eq!(values(&queue.take_rows()), [0.3, 0.2]);
+        assert_eq!(queue.backlogs().0.len, 0);
+    }
+
+    #[test]
+    fn what_comes_back_yields_to_what_came_meanwhile_and_goes_first() {
+        let queue = queue();
+        queue.put(quota("a", 0.1), None);
+        queue.put(quota("b", 0.2), None);
+        let taken = queue.take_rows();
+        queue.put(quota("b", 0.9), None);
+        queue.put(quota("c", 0.3), None);
+        queue.restore_rows(taken);
+        assert_eq!(values(&queue.take_rows()), [0.1, 0.9, 0.3]);
+    }
+
+    #[test]
+    fn rows_beyond_the_bound_are_counted_but_tokens_pass() {
+        let queue = queue();
+        for n in 0..6 {
+            queue.put(quota(&format!("a{n}"), 0.1), None);
+        }
+        assert_eq!(queue.sizes().rows, 4);
+        assert_eq!(queue.sizes().dropped_rows, 2);
+        queue.put(quota("a0", 0.5), None);
+        assert_eq!(queue.sizes().dropped_rows, 2, "a known row has its place");
+        let (ack, _done) = sync_channel(1);
+        queue.put(quota("urgent", 0.1), Some(ack));
+        assert_eq!(queue.sizes().rows, 5);
+        assert!(queue.backlogs().0.urgent);
+    }
+
+    #[test]
+    fn who_waited_for_an_older_value_is_told_with_the_newer_one() {
+        let queue = queue();
+        let (ack, _done) = sync_channel(1);
+        queue.put(quota("a", 0.1), Some(ack));
+        queue.put(quota("a", 0.2), None);
+        let taken = queue.take_rows();
+        assert_eq!(values(&taken), [0.2]);
+        assert_eq!(taken[0].acks.len(), 1);
+        assert!(!queue.backlogs().0.urgent);
+    }
+
+    #[test]
+    fn signatures_join_their_calls_and_touches() {
+        let queue = queue();
+        let digest = signature("x", 1).digest();
+        queue.put(Change::Touch("team".into(), digest, Timestamp(9)), None);
+        queue.put(Change::Signature(signature("one", 1)), None);
+        queue.put(Change::Signature(signature("two", 2)), None);
+        queue.put(Change::Touch("team".into(), digest, Timestamp(5)), None);
+        let taken = queue.take_rows();
+        assert_eq!(taken.len(), 1);
+        match &taken[0].change {
+            Change::Signature(record) => {
+                assert_eq!(record.call_ids, ["one", "two"]);
+                assert_eq!(record.at, Timestamp(9));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn log_rows_in_the_writer_s_hands_count_against_the_bound() {
+        let queue = queue();
+        queue.log(record(1));
+        queue.log(record(2));
+        let taken = queue.take_logs();
+        queue.log(record(3));
+        queue.log(record(4));
+        assert_eq!((queue.sizes().logs, queue.sizes().dropped_logs), (3, 1));
+        queue.restore_logs(taken);
+        let ids: Vec<u128> = queue.take_logs().iter().map(|r| r.id.as_u128()).collect();
+        assert_eq!(ids, [1, 2, 3]);
+        queue.done_logs(0);
+        assert_eq!(queue.sizes().logs, 0);
+        let mut large = record(5);
+        large.losses = vec!["x".repeat(200); 60];
+        queue.log(large.clone());
+        queue.log(large);
+        assert_eq!(queue.sizes().dropped_logs, 2, "bytes are bounded too");
     }
 }

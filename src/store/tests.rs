@@ -198,8 +198,12 @@ async fn rows_are_listed_backwards_and_found_with_their_tries() {
 async fn sums_are_kept_by_quarter_hour_and_name() {
     let store = Store::in_memory(Wrap::new(1));
     let quarter = 900_000;
+    // Some hours ago: what is years old would be forgotten meanwhile.
+    let base = (Timestamp::now().as_millis() / quarter - 10) * quarter;
+    let time = |ms: i64| Timestamp(base + ms);
+    let end = Timestamp(i64::MAX);
     for (n, at) in [(1, 0), (2, quarter - 1), (3, quarter), (4, 5 * quarter)] {
-        let mut record = row_at(Timestamp(at), n);
+        let mut record = row_at(time(at), n);
         if n == 3 {
             record.model = Some("other".into());
             record.error = Some((&Error::new(ErrorKind::BadRequest, "no")).into());
@@ -209,20 +213,20 @@ async fn sums_are_kept_by_quarter_hour_and_name() {
     store.flush().await.unwrap();
     let all = |from, to| {
         store
-            .usage(RollUp::All, None, Timestamp(from), Timestamp(to))
+            .usage(RollUp::All, None, from, to)
             .unwrap()
             .iter()
-            .map(|b| (b.start.as_millis() / quarter, b.sums.requests))
+            .map(|b| ((b.start.as_millis() - base) / quarter, b.sums.requests))
             .collect::<Vec<_>>()
     };
-    assert_eq!(all(0, i64::MAX), [(0, 2), (1, 1), (5, 1)]);
+    assert_eq!(all(Timestamp(0), end), [(0, 2), (1, 1), (5, 1)]);
     assert_eq!(
-        all(1, 5 * quarter),
+        all(time(1), time(5 * quarter)),
         [(1, 1)],
         "from the next one, to before"
     );
     let models = store
-        .usage(RollUp::Model, None, Timestamp(0), Timestamp(2 * quarter))
+        .usage(RollUp::Model, None, time(0), time(2 * quarter))
         .unwrap();
     let names: Vec<_> = models.iter().map(|b| b.name.as_str()).collect();
     assert_eq!(names, ["claude-sonnet", "other"]);
@@ -238,7 +242,7 @@ async fn sums_are_kept_by_quarter_hour_and_name() {
         .unwrap();
     assert_eq!(one.len(), 1);
     let keys = store
-        .usage(RollUp::Key, Some("team"), Timestamp(0), Timestamp(i64::MAX))
+        .usage(RollUp::Key, Some("team"), time(0), end)
         .unwrap();
     assert_eq!(keys.iter().map(|b| b.sums.requests).sum::<u64>(), 4);
 }
@@ -270,21 +274,26 @@ async fn a_signature_is_found_by_call_and_text_of_its_own_key_only() {
 async fn a_used_signature_lives_on() {
     let store = Store::in_memory(Wrap::new(1));
     let now = Timestamp::now();
-    let day = 24 * 3600 * 1000;
-    for name in ["used", "unused"] {
+    let hour = 3600 * 1000;
+    for (name, hours) in [("unused", 22), ("used", 23), ("expired", 25)] {
         let mut old = signature("team", name, &[]);
-        old.at = Timestamp(now.as_millis() - 2 * day);
+        old.at = Timestamp(now.as_millis() - hours * hour);
         store.put_signature(old);
     }
     store.flush().await.unwrap();
-    assert!(store.load().unwrap().signatures.is_empty());
     let digest = text_digest(SignatureFamily::Claude, "used");
     store.touch_signature("team".into(), digest, now);
     store.flush().await.unwrap();
-    let found = store.load().unwrap().signatures;
-    assert_eq!(found.len(), 1);
-    assert_eq!(found[0].thinking.as_deref(), Some("used"));
-    assert_eq!(found[0].at, now);
+    let found: Vec<_> = store
+        .load()
+        .unwrap()
+        .signatures
+        .into_iter()
+        .map(|s| (s.thinking.unwrap(), s.at))
+        .collect();
+    let untouched = Timestamp(now.as_millis() - 22 * hour);
+    let expected = [("used".to_owned(), now), ("unused".to_owned(), untouched)];
+    assert_eq!(found, expected, "the last used first, expired ones never");
 }
 
 #[tokio::test]

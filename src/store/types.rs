@@ -83,6 +83,8 @@ pub struct Options {
     pub gather: Duration,
     /// Least distance of two commits that nobody waits for.
     pub pace: Duration,
+    /// How long a durable write waits for its commit before it says that the disk is slow.
+    pub durable_wait: Duration,
     /// After a failure the first retry comes after this, each later one after twice as long.
     pub retry_min: Duration,
     /// Longest time between retries.
@@ -111,6 +113,7 @@ impl Default for Options {
             load_signature_bytes: 16 << 20,
             gather: Duration::from_millis(5),
             pace: Duration::from_millis(200),
+            durable_wait: Duration::from_secs(5),
             retry_min: Duration::from_secs(1),
             retry_max: Duration::from_secs(30),
             queue_rows: 65_536,
