@@ -1,3 +1,7 @@
 //! The `agp` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    agp::cli::main()
+}

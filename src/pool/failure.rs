@@ -46,6 +46,33 @@ pub enum Class {
 }
 
 impl Class {
+    /// Every class.
+    pub const ALL: [Self; 18] = [
+        Self::AuthExpired,
+        Self::AccountInvalid,
+        Self::NeedsValidation,
+        Self::Forbidden,
+        Self::RateLimited,
+        Self::QuotaExhausted,
+        Self::Capacity,
+        Self::BadRequest,
+        Self::ContextTooLong,
+        Self::SignatureInvalid,
+        Self::ModelNotFound,
+        Self::TooLarge,
+        Self::ServerError,
+        Self::Timeout,
+        Self::UpstreamGarbage,
+        Self::Network,
+        Self::OauthConfig,
+        Self::EmptyAnswer,
+    ];
+
+    /// The class of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == name)
+    }
+
     /// The name in table 9.3.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,6 +1,6 @@
 //! Anthropic's messages: requests in, answers out. upstream-protocol.md 9.4 and 11.
 
-mod error;
+pub(in crate::wire) mod error;
 mod models;
 mod request;
 mod response;

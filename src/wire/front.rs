@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::base::error::Error;
+use crate::base::error::{Error, ErrorKind};
 use crate::base::id::{Dialect, RequestId};
 use crate::ir::{Event, Request, Response};
 use crate::wire::{ModelInfo, Reply, anthropic, openai_chat};
@@ -66,6 +66,14 @@ impl Front {
         match self {
             Self::OpenAiChat => openai_chat::render_error(error, request),
             Self::Anthropic => anthropic::render_error(error, request),
+        }
+    }
+
+    /// The HTTP status that an error of this kind has.
+    pub fn status(self, kind: ErrorKind) -> u16 {
+        match self {
+            Self::OpenAiChat => openai_chat::error::status(kind),
+            Self::Anthropic => anthropic::error::status(kind),
         }
     }
 

@@ -1,6 +1,6 @@
 //! OpenAI's chat completions: requests in, answers out. upstream-protocol.md 9.4 and 10.
 
-mod error;
+pub(in crate::wire) mod error;
 mod models;
 mod request;
 mod response;

@@ -40,6 +40,26 @@ pub struct ModelList {
     pub default_model: Option<String>,
 }
 
+impl ModelList {
+    /// Whether `other` offers the same models with the same limits; how much of a quota is left does not count.
+    pub fn same_offer(&self, other: &Self) -> bool {
+        let offer = |m: &UpstreamModel| {
+            (
+                m.id.clone(),
+                m.display_name.clone(),
+                m.max_tokens,
+                m.max_output,
+            )
+        };
+        self.renamed == other.renamed
+            && self
+                .models
+                .iter()
+                .map(offer)
+                .eq(other.models.iter().map(offer))
+    }
+}
+
 #[derive(Serialize)]
 pub(super) struct ModelsRequest<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]

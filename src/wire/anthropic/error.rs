@@ -43,7 +43,7 @@ fn message(error: &Error) -> Cow<'_, str> {
     }
 }
 
-fn status(kind: ErrorKind) -> u16 {
+pub(in crate::wire) fn status(kind: ErrorKind) -> u16 {
     match kind {
         ErrorKind::BadRequest | ErrorKind::ContextTooLong => 400,
         ErrorKind::MissingKey | ErrorKind::InvalidKey => 401,

@@ -24,7 +24,7 @@ pub(super) fn write_error(out: &mut Vec<u8>, error: &Error) {
     raw(out, "}}");
 }
 
-fn status(kind: ErrorKind) -> u16 {
+pub(in crate::wire) fn status(kind: ErrorKind) -> u16 {
     match kind {
         ErrorKind::BadRequest | ErrorKind::ContextTooLong => 400,
         ErrorKind::MissingKey | ErrorKind::InvalidKey => 401,

@@ -1,0 +1,221 @@
+//! L8: starts every part in order, stops in reverse. The one file that knows them all.
+
+pub mod log;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::app::log::LogHandle;
+use crate::base::task::Tasks;
+use crate::config::diagnostic::Severity;
+use crate::config::model::Config;
+use crate::config::secret;
+use crate::dispatch::Dispatcher;
+use crate::dispatch::replay::Replay;
+use crate::runtime::controller::{Controller, Message, Places, Read, Surroundings, wire};
+use crate::runtime::keyring::Keyring;
+use crate::runtime::registry::Registry;
+use crate::runtime::{Runtime, jobs};
+use crate::server::listener::{Bound, Listener};
+use crate::server::{Gateway, routes, socket};
+use crate::store::{self, Store};
+
+/// A running gateway.
+pub struct App {
+    gateway: Arc<Gateway>,
+    listener: Arc<Listener>,
+    tasks: Tasks,
+    messages: mpsc::Sender<Message>,
+}
+
+/// What a config decides beside the snapshot.
+struct Outside {
+    listener: Arc<Listener>,
+    log: Option<LogHandle>,
+}
+
+impl Surroundings for Outside {
+    fn prepare(&self, config: &Config) -> Result<Box<dyn FnOnce() + Send>, String> {
+        let layer = match &self.log {
+            Some(log) => Some((log.clone(), log::layer(&config.log)?)),
+            None => None,
+        };
+        let bound: Option<Bound> = self.listener.bind(config.server.listen)?;
+        let listener = Arc::clone(&self.listener);
+        Ok(Box::new(move || {
+            if let Some((log, layer)) = layer {
+                log.put(layer);
+            }
+            if let Some(bound) = bound {
+                listener.serve(bound);
+            }
+        }))
+    }
+}
+
+impl App {
+    /// Starts the gateway with the files as read. `log` follows the file's `[log]`.
+    ///
+    /// # Errors
+    /// A sentence for people: the state can't be opened, a secret can't be read, the address can't be listened on.
+    pub async fn start(
+        read: Read,
+        places: Places,
+        tasks: Tasks,
+        log: Option<LogHandle>,
+    ) -> Result<Self, String> {
+        for (severity, line) in &read.remarks {
+            match severity {
+                Severity::Warning => tracing::warn!("{line}"),
+                _ => tracing::info!("{line}"),
+            }
+        }
+        let state = places.state_dir.join(&read.config.state.path);
+        let identity = secret::identity_path(&read.config, &places.state_dir);
+        let keyring = Keyring::open(&identity, secret::has_sealed(&read.secrets))?;
+        let store = open_store(state.clone(), Arc::clone(&keyring)).await?;
+        let mut learned = store.load().map_err(|e| e.to_string())?;
+        let registry = Registry::new(store.clone(), tasks.clone(), &mut learned);
+        let generation = store.next_generation().await;
+        let first = wire(&read, &registry, &keyring, None, generation)
+            .map_err(|errors| errors.join("\n"))?;
+        let (ask, asked) = mpsc::channel(256);
+        let runtime = Arc::new(Runtime::new(
+            first,
+            registry,
+            store.clone(),
+            tasks.clone(),
+            ask,
+        ));
+        let replay = Replay::new(store, learned.signatures);
+        let dispatcher = Arc::new(Dispatcher::new(Arc::clone(&runtime), replay));
+        let gateway = Arc::new(Gateway {
+            dispatcher,
+            ready: AtomicBool::new(false),
+        });
+        let listener = Listener::new(routes(&gateway), tasks.clone());
+        let outside = Outside {
+            listener: Arc::clone(&listener),
+            log,
+        };
+        outside.prepare(&read.config)?();
+        socket::serve(Arc::clone(&gateway), &state, &tasks).map_err(|e| {
+            format!(
+                "the socket `{}` can't be listened on: {e}",
+                socket::path(&state).display()
+            )
+        })?;
+        let (messages, inbox) = mpsc::channel(16);
+        let controller = Controller::new(
+            Arc::clone(&runtime),
+            keyring,
+            places,
+            Arc::new(outside),
+            read,
+        );
+        tasks.spawn(controller.run(inbox));
+        tasks.spawn(jobs::run(runtime, asked, messages.clone()));
+        gateway.ready.store(true, Ordering::Release);
+        Ok(Self {
+            gateway,
+            listener,
+            tasks,
+            messages,
+        })
+    }
+
+    /// Where clients connect now.
+    pub fn addr(&self) -> Option<SocketAddr> {
+        self.listener.addr()
+    }
+
+    /// What handlers use; for tests.
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    /// Serves until SIGTERM or SIGINT, then drains; a second signal skips to the end. SIGHUP reads the files again.
+    ///
+    /// # Errors
+    /// Signals can't be waited for.
+    pub async fn run(self) -> Result<(), String> {
+        let listen = |kind| signal(kind).map_err(|e| format!("signals can't be waited for: {e}"));
+        let mut term = listen(SignalKind::terminate())?;
+        let mut interrupt = listen(SignalKind::interrupt())?;
+        let mut hangup = listen(SignalKind::hangup())?;
+        loop {
+            tokio::select! {
+                _ = hangup.recv() => {
+                    let _ = self.messages.send(Message::Files).await;
+                }
+                () = stop_signal(&mut term, &mut interrupt) => break,
+            }
+        }
+        self.stop(stop_signal(&mut term, &mut interrupt)).await;
+        Ok(())
+    }
+
+    /// Drains: not ready, after `drain_delay` no new connections, `drain_timeout` for what runs, then the end. `hurry`
+    /// skips to the end.
+    pub async fn stop(self, hurry: impl Future<Output = ()>) {
+        let config = Arc::clone(&self.gateway.dispatcher.runtime.snapshot().config);
+        tracing::info!(timeout = ?config.server.drain_timeout, "stopping");
+        self.gateway.ready.store(false, Ordering::Release);
+        let store = self.gateway.dispatcher.runtime.store.clone();
+        let calm = async {
+            tokio::time::sleep(config.server.drain_delay).await;
+            self.listener.close();
+            self.tasks.drain().cancel();
+            // The admin socket stays until the end, so what counts is the requests.
+            let idle = async {
+                while self.listener.connections() > 0 {
+                    self.listener.connection_ended().await;
+                }
+            };
+            tokio::time::timeout(config.server.drain_timeout, idle)
+                .await
+                .is_ok()
+        };
+        let finished = tokio::select! {
+            finished = calm => finished,
+            () = hurry => false,
+        };
+        if !finished {
+            tracing::warn!("requests were still running: they are cut with an error event");
+        }
+        self.listener.close();
+        self.tasks.drain().cancel();
+        self.tasks.force().cancel();
+        if tokio::time::timeout(Duration::from_secs(3), self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(tasks = self.tasks.len(), "some tasks did not end in time");
+        }
+        store.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+async fn stop_signal(term: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+async fn open_store(path: PathBuf, keyring: Arc<Keyring>) -> Result<Store, String> {
+    // Opening reads and may repair: not on a thread that serves.
+    let opened =
+        tokio::task::spawn_blocking(move || Store::open(&path, keyring, store::Options::default()))
+            .await;
+    opened
+        .map_err(|e| e.to_string())?
+        .map_err(|e| e.to_string())
+}

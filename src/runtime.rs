@@ -1,0 +1,230 @@
+//! L5: what is in force, what lives across reloads, and the jobs that keep it fresh.
+
+pub mod account;
+pub mod build;
+pub mod controller;
+pub mod handle;
+pub mod jobs;
+pub mod keyring;
+pub mod project;
+pub mod registry;
+pub mod snapshot;
+pub mod tokens;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, watch};
+
+use crate::base::id::AccountId;
+use crate::base::secret::Secret;
+use crate::base::task::Tasks;
+use crate::base::time::Timestamp;
+use crate::pool::cooldown::Limits;
+use crate::pool::failure::{Class, Failure};
+use crate::pool::state::Effect;
+use crate::runtime::account::AccountState;
+use crate::runtime::controller::Reload;
+use crate::runtime::handle::UpstreamHandle;
+use crate::runtime::project::Project;
+use crate::runtime::registry::Registry;
+use crate::runtime::snapshot::{RouteTarget, Seat, Snapshot};
+use crate::store::{AccountRecord, CooldownRecord, Store};
+
+/// What the whole program shares.
+pub struct Runtime {
+    snapshot: ArcSwap<Snapshot>,
+    /// What lives across reloads.
+    pub registry: Registry,
+    /// What is kept.
+    pub store: Store,
+    /// Every task, and the phases of shutdown.
+    pub tasks: Tasks,
+    generations: watch::Sender<u64>,
+    ask: mpsc::Sender<AccountId>,
+    /// What happened to the last reload.
+    pub reload: Mutex<Reload>,
+    /// When the program started.
+    pub started: Timestamp,
+}
+
+impl Runtime {
+    /// A runtime with its first snapshot. Requests for quotas go to `ask`.
+    pub fn new(
+        first: Snapshot,
+        registry: Registry,
+        store: Store,
+        tasks: Tasks,
+        ask: mpsc::Sender<AccountId>,
+    ) -> Self {
+        let generations = watch::Sender::new(first.generation);
+        Self {
+            snapshot: ArcSwap::from_pointee(first),
+            registry,
+            store,
+            tasks,
+            generations,
+            ask,
+            reload: Mutex::default(),
+            started: Timestamp::now(),
+        }
+    }
+
+    /// The snapshot in force. A request keeps the one it began with.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Puts a snapshot in force.
+    pub fn put(&self, snapshot: Snapshot) {
+        let generation = snapshot.generation;
+        self.snapshot.store(Arc::new(snapshot));
+        self.generations.send_replace(generation);
+    }
+
+    /// Told with each snapshot that is put in force.
+    pub fn generations(&self) -> watch::Receiver<u64> {
+        self.generations.subscribe()
+    }
+
+    /// Waits until every upstream that publishes its models has been heard, and hands out the snapshot that knows them.
+    pub async fn discovered(&self, snapshot: &mut Arc<Snapshot>) {
+        let mut generations = self.generations();
+        loop {
+            *snapshot = self.snapshot();
+            if !snapshot.waits_for_discovery() || generations.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The account's project: the configured one, else what discovery finds.
+    ///
+    /// # Errors
+    /// The upstream's refusal, classed.
+    pub async fn project(
+        &self,
+        upstream: &UpstreamHandle,
+        seat: &Seat,
+        token: &Secret,
+    ) -> Result<Option<String>, Failure> {
+        let account = &seat.account;
+        let configured = seat.project.as_deref();
+        let discover = || async {
+            let setup = upstream.client.discover(token, configured).await?;
+            if setup.project.is_none() && configured.is_none() {
+                let link = setup.validation_link.clone();
+                let why: Vec<_> = setup
+                    .ineligible
+                    .iter()
+                    .map(|t| t.reason_code.as_str())
+                    .collect();
+                let class = if link.is_some() {
+                    Class::NeedsValidation
+                } else {
+                    Class::AccountInvalid
+                };
+                let detail = format!("no project for this account ({})", why.join(", "));
+                return Err(Failure {
+                    link,
+                    ..Failure::new(class, detail)
+                });
+            }
+            let project = Project {
+                id: setup.project,
+                tier: Some(setup.tier),
+            };
+            self.store.put_account(AccountRecord {
+                account: account.id.clone(),
+                fingerprint: account.credential.fingerprint(),
+                project: project.id.clone(),
+                tier: project.tier.clone(),
+                email: None,
+                ineligible: None,
+                at: Timestamp::now(),
+            });
+            Ok::<_, Failure>(project)
+        };
+        let found = account.project.get(discover).await?;
+        Ok(configured.map(str::to_owned).or(found.id))
+    }
+
+    fn limits(&self) -> Limits {
+        let snapshot = self.snapshot.load();
+        let routing = &snapshot.config.routing;
+        Limits {
+            first: routing.capacity_cooldown,
+            max: routing.max_cooldown,
+        }
+    }
+
+    /// A call went well.
+    pub fn succeeded(&self, seat: &Seat, target: &RouteTarget) {
+        target.state.success();
+        if seat.account.success(&target.model, Timestamp::now()) {
+            self.store
+                .delete_cooldown(seat.account.id.clone(), Some(target.model.as_str().into()));
+        }
+    }
+
+    /// A call failed: whoever is guilty is benched, and that is kept.
+    pub fn failed(&self, seat: &Seat, target: &RouteTarget, failure: &Failure) {
+        let (now, limits) = (Timestamp::now(), self.limits());
+        let account = &seat.account;
+        match failure.class {
+            Class::Capacity => target.state.capacity(failure, now, &limits),
+            Class::Forbidden => account.project.forget(),
+            Class::OauthConfig => {
+                tracing::error!(
+                    upstream = %account.upstream,
+                    detail = failure.detail,
+                    "the provider refuses the OAuth client: check `oauth.client_id` and `oauth.client_secret`"
+                );
+            }
+            _ => {}
+        }
+        let effect = account.failure(&target.model, failure, now, &limits);
+        match effect {
+            Effect::None => {}
+            Effect::Tell => {
+                let (standing, ..) = account.health();
+                tracing::warn!(
+                    account = %account.id,
+                    state = standing.as_str(),
+                    class = failure.class.as_str(),
+                    link = failure.link,
+                    detail = failure.detail,
+                    "account needs a person"
+                );
+            }
+            Effect::Benched | Effect::AskQuota => {
+                if let Some((model, bench)) = account.bench(&target.model, failure.class) {
+                    self.store.put_cooldown(CooldownRecord {
+                        account: account.id.clone(),
+                        model: model.as_deref().map(Into::into),
+                        until: bench.until,
+                        class: failure.class.as_str().into(),
+                        count: bench.count,
+                    });
+                }
+                if effect == Effect::AskQuota {
+                    self.ask_quota(&account.id);
+                }
+            }
+        }
+    }
+
+    /// Asks for an account's quotas soon; a full queue means that it is about to be asked anyway.
+    pub fn ask_quota(&self, account: &AccountId) {
+        let _ = self.ask.try_send(account.clone());
+    }
+
+    /// A sign-in failed without a request: only what says that a person must act is news about the account.
+    pub fn refused_sign_in(&self, account: &AccountState, failure: &Failure) {
+        if failure.class == Class::AccountInvalid {
+            account.failure("", failure, Timestamp::now(), &self.limits());
+            tracing::warn!(account = %account.id, detail = failure.detail, "account needs a person: sign in again");
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Config to snapshot: finds or makes each account's state, wires routes, digests keys. Changes nothing that is in force.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use wildmatch::WildMatch;
+
+use crate::base::id::{AccountId, UpstreamId};
+use crate::config::model::{Account, Config, KeyValue, Model};
+use crate::config::secret::Resolver;
+use crate::ir::Family;
+use crate::runtime::account::AccountState;
+use crate::runtime::handle::UpstreamHandle;
+use crate::runtime::registry::Registry;
+use crate::runtime::snapshot::{KeyEntry, Listed, Route, RouteTarget, Seat, Snapshot};
+use crate::wire::ModelInfo;
+
+/// What the build needs besides the config.
+pub struct Context<'a> {
+    /// Reads secrets.
+    pub secrets: &'a Resolver<'a>,
+    /// What lives across reloads.
+    pub registry: &'a Registry,
+    /// The snapshot in force, whose upstream handles (and their connections) are kept where nothing changed.
+    pub present: Option<&'a Snapshot>,
+    /// The number of the snapshot to be.
+    pub generation: u64,
+    /// The files' revision.
+    pub revision: [u8; 32],
+}
+
+/// Builds a snapshot.
+///
+/// # Errors
+/// One line for each secret that can't be read and each client that can't be built, naming the key of the file.
+pub fn build(config: Arc<Config>, context: &Context<'_>) -> Result<Snapshot, Vec<String>> {
+    let mut errors = Vec::new();
+    let upstreams = upstreams(&config, context, &mut errors);
+    let accounts = accounts(&config, &upstreams, context, &mut errors);
+    let keys = keys(&config, context, &mut errors);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let wiring = Wiring {
+        config: &config,
+        upstreams: &upstreams,
+        accounts: &accounts,
+        registry: context.registry,
+    };
+    let (routes, listed) = wiring.routes();
+    let (generation, revision) = (context.generation, context.revision);
+    Ok(Snapshot {
+        generation,
+        revision,
+        config,
+        upstreams,
+        accounts,
+        keys,
+        routes,
+        listed,
+    })
+}
+
+type Upstreams = BTreeMap<UpstreamId, Arc<UpstreamHandle>>;
+type Accounts = BTreeMap<AccountId, Arc<AccountState>>;
+
+fn upstreams(config: &Config, context: &Context<'_>, errors: &mut Vec<String>) -> Upstreams {
+    let mut out = Upstreams::new();
+    for (id, upstream) in &config.upstreams {
+        // Other kinds are validated as not yet in effect: nothing routes to them.
+        let present = context.present.and_then(|p| p.upstreams.get(id));
+        match UpstreamHandle::build(
+            id,
+            upstream,
+            context.secrets,
+            &context.registry.http,
+            present,
+        ) {
+            Ok(Some(handle)) => {
+                out.insert(id.clone(), handle);
+            }
+            Ok(None) => {}
+            Err(error) => errors.push(format!("upstreams.{id}: {error}")),
+        }
+    }
+    out
+}
+
+fn accounts(
+    config: &Config,
+    upstreams: &Upstreams,
+    context: &Context<'_>,
+    errors: &mut Vec<String>,
+) -> Accounts {
+    let mut out = Accounts::new();
+    for (id, account) in config
+        .accounts
+        .iter()
+        .filter(|(_, account)| account.enabled)
+    {
+        let Some(upstream) = upstreams.get(&account.upstream) else {
+            continue;
+        };
+        match context.secrets.resolve(&account.credential) {
+            Ok(secret) => {
+                out.insert(id.clone(), context.registry.account(id, upstream, &secret));
+            }
+            Err(error) => errors.push(format!("accounts.{id}: {error}")),
+        }
+    }
+    out
+}
+
+fn keys(
+    config: &Config,
+    context: &Context<'_>,
+    errors: &mut Vec<String>,
+) -> HashMap<[u8; 32], Arc<KeyEntry>> {
+    let mut out: HashMap<[u8; 32], Arc<KeyEntry>> = HashMap::new();
+    for (id, key) in &config.keys {
+        let digest = match &key.value {
+            KeyValue::Sha256(digest) => *digest,
+            KeyValue::Key(secret) => match context.secrets.resolve(secret) {
+                Ok(secret) => Sha256::digest(secret.expose()).into(),
+                Err(error) => {
+                    errors.push(format!("keys.{id}: {error}"));
+                    continue;
+                }
+            },
+        };
+        let accounts = (!key.accounts.is_empty()).then(|| {
+            let named = |id: &AccountId, account: &Account| {
+                key.accounts
+                    .iter()
+                    .any(|rule| match rule.strip_prefix("tag:") {
+                        Some(tag) => account.tags.iter().any(|t| t == tag),
+                        None => rule == id.as_str(),
+                    })
+            };
+            config
+                .accounts
+                .iter()
+                .filter(|(id, account)| named(id, account))
+                .map(|(id, _)| id.clone())
+                .collect()
+        });
+        let entry = KeyEntry {
+            id: id.clone(),
+            digest,
+            models: key.models.iter().map(|glob| WildMatch::new(glob)).collect(),
+            accounts,
+            expires: key.expires,
+            enabled: key.enabled,
+        };
+        if let Some(other) = out.insert(digest, Arc::new(entry)) {
+            errors.push(format!(
+                "keys.{id}: the same key as `keys.{}`: each key needs a value of its own",
+                other.id
+            ));
+        }
+    }
+    out
+}
+
+struct Wiring<'a> {
+    config: &'a Config,
+    upstreams: &'a Upstreams,
+    accounts: &'a Accounts,
+    registry: &'a Registry,
+}
+
+impl Wiring<'_> {
+    fn routes(&self) -> (HashMap<String, Arc<Route>>, Vec<Listed>) {
+        let mut routes = HashMap::new();
+        let mut listed = Vec::new();
+        for (name, model) in &self.config.models {
+            let route = Arc::new(self.configured(name, model));
+            for alias in &model.aliases {
+                routes.insert(alias.clone(), Arc::clone(&route));
+            }
+            routes.insert(name.clone(), Arc::clone(&route));
+            listed.push(Listed {
+                info: self.info(name, Some(model), &route),
+                route,
+            });
+        }
+        for (id, upstream) in self.upstreams.iter().filter(|(_, u)| u.config.discover) {
+            let Some(catalog) = upstream.catalog() else {
+                continue;
+            };
+            for found in &catalog.models {
+                if routes.contains_key(&found.id) {
+                    continue;
+                }
+                let targets = Vec::from_iter(self.target(id, &found.id, None, None));
+                let strategy = self.config.routing.strategy;
+                let route = Arc::new(Route {
+                    name: found.id.clone(),
+                    targets,
+                    strategy,
+                    thinking: None,
+                });
+                routes.insert(found.id.clone(), Arc::clone(&route));
+                let info = ModelInfo {
+                    display_name: found.display_name.clone(),
+                    context: found.max_tokens,
+                    ..self.info(&found.id, None, &route)
+                };
+                listed.push(Listed { info, route });
+            }
+            for (old, new) in &catalog.renamed {
+                if let Some(route) = routes.get(new).cloned() {
+                    routes.entry(old.clone()).or_insert(route);
+                }
+            }
+        }
+        (routes, listed)
+    }
+
+    fn configured(&self, name: &str, model: &Model) -> Route {
+        let targets = model.route.iter();
+        Route {
+            name: name.to_owned(),
+            targets: targets
+                .filter_map(|t| self.target(&t.upstream, &t.model, model.family, model.max_output))
+                .collect(),
+            strategy: model.strategy.unwrap_or(self.config.routing.strategy),
+            thinking: model.thinking,
+        }
+    }
+
+    fn target(
+        &self,
+        upstream: &UpstreamId,
+        model: &str,
+        family: Option<Family>,
+        max_output: Option<u32>,
+    ) -> Option<RouteTarget> {
+        let handle = self.upstreams.get(upstream)?;
+        let catalog = handle.catalog();
+        // The provider renames models: an old id leads to the new one (upstream-protocol.md 4.1).
+        let model = catalog
+            .as_ref()
+            .and_then(|c| c.renamed.get(model))
+            .map_or(model, String::as_str)
+            .to_owned();
+        let found = catalog
+            .as_ref()
+            .and_then(|c| c.models.iter().find(|m| m.id == model));
+        let theirs = found
+            .and_then(|m| m.max_output)
+            .and_then(|n| u32::try_from(n).ok());
+        let routing = &self.config.routing;
+        let seats = self.config.accounts.iter().filter_map(|(id, account)| {
+            let state = self.accounts.get(id)?;
+            let serves = account.upstream == *upstream
+                && account
+                    .models
+                    .iter()
+                    .any(|glob| WildMatch::new(glob).matches(&model));
+            serves.then(|| Seat {
+                lane: state.lane(&model),
+                account: Arc::clone(state),
+                weight: account.weight,
+                tier: account.tier,
+                limit: account
+                    .max_concurrent
+                    .unwrap_or(routing.max_concurrent_per_account),
+                project: account.project.clone(),
+                credits: account.credits,
+            })
+        });
+        Some(RouteTarget {
+            family: family.or_else(|| Family::of(&model)),
+            max_output: [max_output, theirs].into_iter().flatten().min(),
+            state: self.registry.model(upstream, &model),
+            limit: routing.max_concurrent_per_model,
+            seats: seats.collect(),
+            upstream: Arc::clone(handle),
+            model,
+        })
+    }
+
+    fn info(&self, name: &str, model: Option<&Model>, route: &Route) -> ModelInfo {
+        let first = route.targets.first();
+        let family = first.and_then(|t| t.family).or_else(|| Family::of(name));
+        let owned_by = match family {
+            Some(Family::Gemini25 | Family::Gemini3 | Family::Image) => "google",
+            Some(Family::Claude) => "anthropic",
+            Some(Family::GptOss) => "openai",
+            None => first.map_or("agp", |t| t.upstream.id.as_str()),
+        };
+        ModelInfo {
+            id: name.to_owned(),
+            owned_by: owned_by.to_owned(),
+            display_name: model.and_then(|m| m.display_name.clone()),
+            context: model.and_then(|m| m.context),
+            max_output: first.and_then(|t| t.max_output).map(u64::from),
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! The only writer of the snapshot. One message at a time: read the files, load, build, swap — or change nothing and say
+//! why.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use crate::base::time::Timestamp;
+use crate::config::diagnostic::Severity;
+use crate::config::model::Config;
+use crate::config::secret::{self, Reference, Resolver};
+use crate::config::source::Files;
+use crate::config::watch::{Settling, WatchSet, Watcher, vanished};
+use crate::config::{self, render};
+use crate::runtime::Runtime;
+use crate::runtime::build::{Context, build};
+use crate::runtime::keyring::Keyring;
+use crate::runtime::registry::Registry;
+use crate::runtime::snapshot::Snapshot;
+
+/// How long an included file must stay empty or away before it counts as gone.
+const VANISH: Duration = Duration::from_secs(2);
+
+/// What the controller is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Message {
+    /// The files may have changed.
+    Files,
+    /// An upstream's list of models changed: wire the routes anew.
+    Catalog,
+}
+
+/// What happened to the last reload.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reload {
+    /// When the files were last read.
+    pub at: Timestamp,
+    /// Why they were not applied; empty where they were.
+    pub errors: Vec<String>,
+    /// What takes effect after a restart only.
+    pub restart: Vec<String>,
+}
+
+/// What a config decides beside the snapshot: the listener, the log.
+pub trait Surroundings: Send + Sync {
+    /// Makes ready what `config` asks for, changing nothing. The closure puts it in force.
+    ///
+    /// # Errors
+    /// Why it can't be had: the reload is then refused whole.
+    fn prepare(&self, config: &Config) -> Result<Box<dyn FnOnce() + Send>, String>;
+}
+
+/// Where the files and the state are.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// The root file, as given.
+    pub root: PathBuf,
+    /// What `state.path` and `secrets.identity` are relative to.
+    pub state_dir: PathBuf,
+}
+
+/// The files as read, with the config in them.
+pub struct Read {
+    /// The files.
+    pub files: Files,
+    /// Their config.
+    pub config: Arc<Config>,
+    /// Every secret that the files name.
+    pub secrets: Vec<Reference>,
+    /// Warnings and notes, a line each.
+    pub remarks: Vec<(Severity, String)>,
+}
+
+/// Reads and checks the files.
+///
+/// # Errors
+/// All errors, as text for people, and the files that were read.
+pub fn read(root: &Path) -> Result<Read, (Files, Vec<String>)> {
+    let files = Files::read(root);
+    let loaded = config::load(&files, environment());
+    let lines = |severity| {
+        let of = loaded
+            .diagnostics
+            .iter()
+            .filter(move |d| d.code.severity() == severity);
+        of.map(|d| render::line(&files, d)).collect::<Vec<_>>()
+    };
+    let Some(config) = loaded.config else {
+        let errors = lines(Severity::Error);
+        return Err((files, errors));
+    };
+    let remarks = [Severity::Warning, Severity::Note];
+    let remarks = remarks
+        .into_iter()
+        .flat_map(|s| lines(s).into_iter().map(move |line| (s, line)))
+        .collect();
+    Ok(Read {
+        config: Arc::new(config),
+        secrets: loaded.secrets,
+        remarks,
+        files,
+    })
+}
+
+/// The environment's text variables.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// Builds a snapshot of what was read.
+///
+/// # Errors
+/// One line for each secret that can't be read.
+pub fn wire(
+    read: &Read,
+    registry: &Registry,
+    keyring: &Keyring,
+    present: Option<&Snapshot>,
+    generation: u64,
+) -> Result<Snapshot, Vec<String>> {
+    keyring.set_sealed(secret::has_sealed(&read.secrets));
+    let identity = keyring.identity().map_err(|error| vec![error])?;
+    let env = |name: &str| std::env::var(name).ok();
+    let secrets = Resolver::new(env, identity.as_ref(), keyring.path().to_owned());
+    let revision = read.files.revision().0;
+    build(
+        Arc::clone(&read.config),
+        &Context {
+            secrets: &secrets,
+            registry,
+            present,
+            generation,
+            revision,
+        },
+    )
+}
+
+/// What to watch for changes.
+pub fn watch_set(root: &Path, files: &Files, secrets: Vec<PathBuf>) -> WatchSet {
+    WatchSet::new(root, files, secrets)
+}
+
+/// The controller.
+pub struct Controller {
+    runtime: Arc<Runtime>,
+    keyring: Arc<Keyring>,
+    places: Places,
+    surroundings: Arc<dyn Surroundings>,
+    watcher: Watcher,
+    present: Read,
+    settling: Settling,
+}
+
+impl Controller {
+    /// Takes over with what is in force.
+    pub fn new(
+        runtime: Arc<Runtime>,
+        keyring: Arc<Keyring>,
+        places: Places,
+        surroundings: Arc<dyn Surroundings>,
+        present: Read,
+    ) -> Self {
+        let set = watch_set(
+            &places.root,
+            &present.files,
+            secret::files(&present.secrets, &present.config),
+        );
+        let watcher = Watcher::start(&runtime.tasks, set, crate::config::watch::Timing::default());
+        Self {
+            runtime,
+            keyring,
+            places,
+            surroundings,
+            watcher,
+            present,
+            settling: Settling::default(),
+        }
+    }
+
+    /// Runs until the program drains.
+    pub async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
+        let drain = self.runtime.tasks.drain().clone();
+        let mut changes = self.watcher.changes();
+        let mut settle: Option<Duration> = None;
+        loop {
+            let settled = async {
+                match settle {
+                    Some(left) => tokio::time::sleep(left).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let message = tokio::select! {
+                () = drain.cancelled() => return,
+                () = settled => Message::Files,
+                changed = changes.changed() => match changed {
+                    Ok(()) => Message::Files,
+                    Err(_) => return,
+                },
+                message = messages.recv() => match message {
+                    Some(message) => message,
+                    None => return,
+                },
+            };
+            settle = match message {
+                Message::Files => self.reload(),
+                Message::Catalog => {
+                    self.rewire();
+                    settle
+                }
+            };
+        }
+    }
+
+    /// Reads the files and applies them. Where an included file has only just gone, says how long to wait for it.
+    fn reload(&mut self) -> Option<Duration> {
+        let root = self.places.root.clone();
+        let (read, errors) = match read(&root) {
+            Ok(read) => (Some(read), Vec::new()),
+            Err((files, errors)) => {
+                self.watcher.update(watch_set(
+                    &root,
+                    &files,
+                    secret::files(&self.present.secrets, &self.present.config),
+                ));
+                (None, errors)
+            }
+        };
+        let Some(read) = read else {
+            self.refuse(errors);
+            return None;
+        };
+        let gone = vanished(&self.present.files, &read.files);
+        if let Some(left) = self.settling.wait(&gone, Instant::now(), VANISH) {
+            return Some(left);
+        }
+        self.watcher.update(watch_set(
+            &root,
+            &read.files,
+            secret::files(&read.secrets, &read.config),
+        ));
+        self.apply(read, &gone);
+        None
+    }
+
+    fn apply(&mut self, read: Read, gone: &BTreeSet<PathBuf>) {
+        let runtime = Arc::clone(&self.runtime);
+        let present = runtime.snapshot();
+        let restart = needs_restart(&self.present.config, &read.config);
+        let generation = present.generation + 1;
+        let wired = wire(
+            &read,
+            &runtime.registry,
+            &self.keyring,
+            Some(&present),
+            generation,
+        );
+        let snapshot = match wired {
+            Ok(snapshot) => snapshot,
+            Err(errors) => return self.refuse(errors),
+        };
+        let same = snapshot.revision == present.revision && *read.config == *present.config;
+        let commit = match self.surroundings.prepare(&read.config) {
+            Ok(commit) => commit,
+            Err(error) => return self.refuse(vec![error]),
+        };
+        for path in gone {
+            tracing::warn!(path = %path.display(), "an included file is gone, and what it defined with it");
+        }
+        for (severity, line) in read
+            .remarks
+            .iter()
+            .filter(|(severity, _)| *severity == Severity::Warning)
+        {
+            tracing::warn!(severity = severity.as_str(), "{line}");
+        }
+        commit();
+        // A secret file may have changed while the files stayed the same, so a snapshot is put in force all the same.
+        self.put(snapshot);
+        if !same {
+            tracing::info!(
+                generation,
+                revision = %read.files.revision(),
+                accounts = read.config.accounts.len(),
+                keys = read.config.keys.len(),
+                models = read.config.models.len(),
+                "configuration applied"
+            );
+        }
+        for setting in &restart {
+            tracing::warn!(setting, "takes effect after a restart");
+        }
+        *runtime.reload.lock() = Reload {
+            at: Timestamp::now(),
+            errors: Vec::new(),
+            restart,
+        };
+        self.present = read;
+    }
+
+    /// The same config with what upstreams have told since.
+    fn rewire(&mut self) {
+        let present = self.runtime.snapshot();
+        let wired = wire(
+            &self.present,
+            &self.runtime.registry,
+            &self.keyring,
+            Some(&present),
+            present.generation + 1,
+        );
+        match wired {
+            Ok(snapshot) => self.put(snapshot),
+            Err(errors) => tracing::warn!(
+                errors = errors.join("; "),
+                "routes keep the models known before"
+            ),
+        }
+    }
+
+    fn put(&self, snapshot: Snapshot) {
+        self.runtime
+            .registry
+            .retain(|id| snapshot.accounts.contains_key(id));
+        self.runtime.put(snapshot);
+        let store = self.runtime.store.clone();
+        // The number is for the history to come: nothing waits for it.
+        self.runtime.tasks.spawn(async move {
+            store.next_generation().await;
+        });
+    }
+
+    fn refuse(&self, errors: Vec<String>) {
+        for error in &errors {
+            tracing::error!("{error}");
+        }
+        tracing::error!(
+            errors = errors.len(),
+            "the changed configuration is refused: the one before stays in force"
+        );
+        *self.runtime.reload.lock() = Reload {
+            at: Timestamp::now(),
+            errors,
+            restart: Vec::new(),
+        };
+    }
+}
+
+fn needs_restart(before: &Config, after: &Config) -> Vec<String> {
+    let mut settings = Vec::new();
+    if before.state.path != after.state.path {
+        settings.push("state.path".to_owned());
+    }
+    if before.secrets.identity != after.secrets.identity {
+        settings.push("secrets.identity".to_owned());
+    }
+    settings
+}

@@ -1,0 +1,152 @@
+//! The wired value that a request pins: config, accounts, routes, key digests. Immutable; building it is the only step
+//! that can fail.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use subtle::ConstantTimeEq;
+use wildmatch::WildMatch;
+
+use crate::base::id::{AccountId, KeyId, UpstreamId};
+use crate::base::time::Timestamp;
+use crate::config::model::{Config, Strategy};
+use crate::ir::{Family, ThinkingDefault};
+use crate::runtime::account::{AccountState, Lane, ModelState};
+use crate::runtime::handle::UpstreamHandle;
+use crate::wire::ModelInfo;
+
+/// Everything a request needs to be served, as of one revision of the files.
+pub struct Snapshot {
+    /// Rises by one with each snapshot that is put in force.
+    pub generation: u64,
+    /// SHA-256 over paths and bytes of all files in play.
+    pub revision: [u8; 32],
+    /// The settings.
+    pub config: Arc<Config>,
+    /// Upstreams by name.
+    pub upstreams: BTreeMap<UpstreamId, Arc<UpstreamHandle>>,
+    /// Enabled accounts by name.
+    pub accounts: BTreeMap<AccountId, Arc<AccountState>>,
+    pub(super) keys: HashMap<[u8; 32], Arc<KeyEntry>>,
+    pub(super) routes: HashMap<String, Arc<Route>>,
+    /// The names that are listed, in order.
+    pub(super) listed: Vec<Listed>,
+}
+
+pub(super) struct Listed {
+    pub(super) info: ModelInfo,
+    pub(super) route: Arc<Route>,
+}
+
+/// A client key.
+pub struct KeyEntry {
+    /// Its table's name.
+    pub id: KeyId,
+    /// SHA-256 of the key.
+    pub digest: [u8; 32],
+    pub(super) models: Vec<WildMatch>,
+    /// `None` is every account.
+    pub(super) accounts: Option<HashSet<AccountId>>,
+    pub(super) expires: Option<Timestamp>,
+    pub(super) enabled: bool,
+}
+
+impl KeyEntry {
+    /// Whether the key may use this public model.
+    pub fn may_see(&self, model: &str) -> bool {
+        self.models.iter().any(|glob| glob.matches(model))
+    }
+
+    /// Whether the key may use this account.
+    pub fn may_use(&self, account: &AccountId) -> bool {
+        self.accounts
+            .as_ref()
+            .is_none_or(|accounts| accounts.contains(account))
+    }
+
+    /// Whether the key is accepted at `now`.
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.enabled && self.expires.is_none_or(|at| now < at)
+    }
+}
+
+/// A public model and how it is served.
+pub struct Route {
+    /// The public name (aliases lead to the same route).
+    pub name: String,
+    /// Targets in order.
+    pub targets: Vec<RouteTarget>,
+    /// How accounts are picked.
+    pub strategy: Strategy,
+    /// Where the client says nothing of thinking.
+    pub thinking: Option<ThinkingDefault>,
+}
+
+/// One step of a route.
+pub struct RouteTarget {
+    /// The upstream.
+    pub upstream: Arc<UpstreamHandle>,
+    /// The upstream's model id.
+    pub model: String,
+    /// Its family; `None` where neither the id nor the file says.
+    pub family: Option<Family>,
+    /// Most output tokens, the smaller of the file's word and the upstream's.
+    pub max_output: Option<u32>,
+    /// The model over all accounts.
+    pub state: Arc<ModelState>,
+    /// Most calls in flight on it.
+    pub limit: Option<u32>,
+    /// The accounts that may serve it.
+    pub seats: Vec<Seat>,
+}
+
+/// An account on a route.
+pub struct Seat {
+    /// The account.
+    pub account: Arc<AccountState>,
+    /// Its standing with this model.
+    pub lane: Arc<Lane>,
+    /// Share under `weighted`.
+    pub weight: f64,
+    /// Lower goes first.
+    pub tier: u32,
+    /// Most calls in flight on the account.
+    pub limit: Option<u32>,
+    /// The configured project.
+    pub project: Option<String>,
+    /// Whether it may go on past the quota at the user's cost.
+    pub credits: bool,
+}
+
+impl Snapshot {
+    /// The key with this digest, whether or not it is valid now.
+    pub fn key(&self, digest: &[u8; 32]) -> Option<&Arc<KeyEntry>> {
+        self.keys
+            .get(digest)
+            .filter(|key| key.digest.ct_eq(digest).into())
+    }
+
+    /// The route that a public name or alias leads to.
+    pub fn route(&self, model: &str) -> Option<&Arc<Route>> {
+        self.routes.get(model)
+    }
+
+    /// The models that are listed for `key`.
+    pub fn models<'a>(&'a self, key: &'a KeyEntry) -> impl Iterator<Item = &'a ModelInfo> {
+        self.listed
+            .iter()
+            .filter(|listed| key.may_see(&listed.info.id))
+            .filter(|listed| {
+                let mut seats = listed.route.targets.iter().flat_map(|t| &t.seats);
+                key.accounts.is_none() || seats.any(|seat| key.may_use(&seat.account.id))
+            })
+            .map(|listed| &listed.info)
+    }
+
+    /// Whether some upstream publishes a list of models that has not come yet.
+    pub fn waits_for_discovery(&self) -> bool {
+        self.upstreams
+            .values()
+            .any(|u| u.config.discover && u.catalog().is_none())
+    }
+}

@@ -1,0 +1,207 @@
+//! L7: HTTP in and out. A route is path, method, thin extractors and a plain async function.
+
+pub mod admin;
+pub mod auth;
+pub mod body;
+pub mod front;
+pub mod listener;
+pub mod probe;
+pub mod reply;
+pub mod socket;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use http::HeaderMap;
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+use warp::{Filter, Rejection, Reply};
+
+use crate::base::error::{Error, ErrorKind};
+use crate::base::id::RequestId;
+use crate::dispatch::Dispatcher;
+use crate::wire::front::Front;
+
+/// What handlers need.
+pub struct Gateway {
+    /// Serves requests.
+    pub dispatcher: Arc<Dispatcher>,
+    /// Whether store, snapshot and listener are up and no shutdown has begun.
+    pub ready: AtomicBool,
+}
+
+/// Every route of the public listener.
+pub fn routes(gateway: &Arc<Gateway>) -> BoxedFilter<(Response,)> {
+    let v1 = warp::path("v1").and(
+        chat(
+            gateway,
+            Front::OpenAiChat,
+            warp::path!("chat" / "completions").boxed(),
+        )
+        .or(chat(
+            gateway,
+            Front::Anthropic,
+            warp::path!("messages").boxed(),
+        ))
+        .unify()
+        .or(count(gateway))
+        .unify()
+        .or(models(gateway))
+        .unify()
+        .boxed(),
+    );
+    // For clients that leave out `/v1` (original.md section 3).
+    let bare = chat(gateway, Front::Anthropic, warp::path!("messages").boxed());
+    v1.or(bare)
+        .unify()
+        .or(probes(gateway))
+        .unify()
+        .or(page())
+        .unify()
+        .or(nothing())
+        .unify()
+        .recover(refused)
+        .unify()
+        .boxed()
+}
+
+fn with(
+    gateway: &Arc<Gateway>,
+) -> impl Filter<Extract = (Arc<Gateway>,), Error = Infallible> + Clone + use<> {
+    let gateway = Arc::clone(gateway);
+    warp::any().map(move || Arc::clone(&gateway))
+}
+
+fn chat(gateway: &Arc<Gateway>, front: Front, path: BoxedFilter<()>) -> BoxedFilter<(Response,)> {
+    path.and(warp::post())
+        .and(with(gateway))
+        .and(warp::any().map(move || front))
+        .and(warp::header::headers_cloned())
+        .and(warp::body::stream())
+        .then(front::chat)
+        .boxed()
+}
+
+fn count(gateway: &Arc<Gateway>) -> BoxedFilter<(Response,)> {
+    warp::path!("messages" / "count_tokens")
+        .and(warp::post())
+        .and(with(gateway))
+        .and(warp::header::headers_cloned())
+        .and(warp::body::stream())
+        .then(front::count)
+        .boxed()
+}
+
+fn models(gateway: &Arc<Gateway>) -> BoxedFilter<(Response,)> {
+    let list = warp::path!("models")
+        .and(warp::get())
+        .and(with(gateway))
+        .and(warp::header::headers_cloned());
+    // A model's name may hold slashes: everything behind `models/` is the name.
+    let one = warp::path("models")
+        .and(warp::path::tail())
+        .and(warp::get())
+        .and(with(gateway))
+        .and(warp::header::headers_cloned());
+    list.map(|gateway: Arc<Gateway>, headers: HeaderMap| front::models(&gateway, &headers))
+        .or(one.map(
+            |tail: warp::path::Tail, gateway: Arc<Gateway>, headers: HeaderMap| {
+                front::model(tail.as_str(), &gateway, &headers)
+            },
+        ))
+        .unify()
+        .boxed()
+}
+
+fn probes(gateway: &Arc<Gateway>) -> BoxedFilter<(Response,)> {
+    let health = warp::path!("healthz")
+        .and(warp::get())
+        .and(with(gateway))
+        .map(|g: Arc<Gateway>| probe::health(&g));
+    let ready = warp::path!("readyz")
+        .and(warp::get())
+        .and(with(gateway))
+        .map(|g: Arc<Gateway>| probe::ready(&g));
+    health.or(ready).unify().boxed()
+}
+
+/// The placeholder page for browsers, at any path that is no route.
+fn page() -> BoxedFilter<(Response,)> {
+    warp::get()
+        .and(warp::header::<String>("accept"))
+        .and_then(|accept: String| async move {
+            if accept.contains("text/html") {
+                Ok(probe::page())
+            } else {
+                Err(warp::reject::not_found())
+            }
+        })
+        .boxed()
+}
+
+/// The paths of [`routes`] that take POST only.
+const POSTED: [&str; 4] = [
+    "/v1/chat/completions",
+    "/v1/messages",
+    "/messages",
+    "/v1/messages/count_tokens",
+];
+
+/// What no route took: 405 where the path exists, else 404, in the dialect that the path speaks.
+fn nothing() -> BoxedFilter<(Response,)> {
+    warp::path::full()
+        .map(|path: warp::path::FullPath| {
+            let path = path.as_str().trim_end_matches('/');
+            let front = if path.contains("/messages") {
+                Front::Anthropic
+            } else {
+                Front::OpenAiChat
+            };
+            let known = POSTED.contains(&path) || path == "/v1/models";
+            let error = if known {
+                let takes = if POSTED.contains(&path) {
+                    "POST"
+                } else {
+                    "GET"
+                };
+                Error::new(
+                    ErrorKind::MethodNotAllowed,
+                    format!("`{path}` takes {takes} only"),
+                )
+            } else {
+                Error::new(
+                    ErrorKind::NotFound,
+                    "there is nothing at this path: the API is under `/v1`",
+                )
+            };
+            reply::error(front, &error, RequestId::generate())
+        })
+        .boxed()
+}
+
+/// A request that a route began to take and could not read.
+async fn refused(rejection: Rejection) -> Result<Response, Infallible> {
+    std::future::ready(()).await;
+    let error = Error::new(ErrorKind::BadRequest, "the request could not be read")
+        .with_detail(format!("{rejection:?}"));
+    Ok(reply::error(
+        Front::OpenAiChat,
+        &error,
+        RequestId::generate(),
+    ))
+}
+
+/// The dialect of a list of models: Anthropic's clients always name their API's version.
+fn front_of(headers: &HeaderMap) -> Front {
+    if headers.contains_key("anthropic-version") {
+        Front::Anthropic
+    } else {
+        Front::OpenAiChat
+    }
+}
+
+/// A reply's response.
+pub(crate) fn respond(reply: impl Reply) -> Response {
+    reply.into_response()
+}

@@ -1,0 +1,134 @@
+//! The front doors: key, body, decode, dispatch, reply.
+
+use std::sync::Arc;
+
+use bytes::Buf;
+use futures_util::Stream;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, StatusCode};
+use percent_encoding::percent_decode_str;
+use warp::reply::Response;
+
+use crate::base::error::{Error, ErrorKind};
+use crate::base::id::RequestId;
+use crate::base::time::Timestamp;
+use crate::dispatch::{Answered, Asker};
+use crate::server::{Gateway, auth, body, front_of, reply};
+use crate::wire::front::Front;
+use crate::{ir, wire};
+
+/// A chat request, whole or streamed.
+pub async fn chat<B: Buf>(
+    gateway: Arc<Gateway>,
+    front: Front,
+    headers: HeaderMap,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Response {
+    let id = RequestId::generate();
+    match answer(&gateway, front, id, &headers, body).await {
+        Ok(answered) => reply::answer(answered, id),
+        Err(error) => refuse(front, &error, id),
+    }
+}
+
+async fn answer<B: Buf>(
+    gateway: &Arc<Gateway>,
+    front: Front,
+    id: RequestId,
+    headers: &HeaderMap,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Result<Answered, Error> {
+    let (asker, request) = decode(gateway, front, id, headers, body).await?;
+    gateway.dispatcher.chat(asker, request).await
+}
+
+/// Who asks is settled before a byte of the body is read.
+async fn decode<B: Buf>(
+    gateway: &Arc<Gateway>,
+    front: Front,
+    id: RequestId,
+    headers: &HeaderMap,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Result<(Asker, ir::Request), Error> {
+    let snapshot = gateway.dispatcher.runtime.snapshot();
+    let key = auth::key(headers, &snapshot, Timestamp::now())?;
+    let length = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|n| n.to_str().ok())
+        .and_then(|n| n.parse().ok());
+    let bytes = body::read(body, length, snapshot.config.server.max_body).await?;
+    let request = front.decode_request(&bytes)?;
+    Ok((
+        Asker {
+            id,
+            snapshot,
+            key,
+            front,
+        },
+        request,
+    ))
+}
+
+/// Refusals before there is a ledger are told at debug: anybody can cause them.
+fn refuse(front: Front, error: &Error, id: RequestId) -> Response {
+    tracing::debug!(request = %id, kind = error.kind.as_str(), message = %error.message, param = error.param, "refused");
+    reply::error(front, error, id)
+}
+
+/// Anthropic's count of a prompt's tokens.
+pub async fn count<B: Buf>(
+    gateway: Arc<Gateway>,
+    headers: HeaderMap,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Response {
+    let id = RequestId::generate();
+    let counted = async {
+        let (asker, request) = decode(&gateway, Front::Anthropic, id, &headers, body).await?;
+        gateway.dispatcher.count(asker, request).await
+    };
+    match counted.await {
+        Ok(tokens) => reply::json(
+            StatusCode::OK,
+            wire::anthropic::encode_token_count(tokens),
+            id,
+        ),
+        Err(error) => refuse(Front::Anthropic, &error, id),
+    }
+}
+
+/// The models that the key may use.
+pub fn models(gateway: &Gateway, headers: &HeaderMap) -> Response {
+    let (id, front) = (RequestId::generate(), front_of(headers));
+    let snapshot = gateway.dispatcher.runtime.snapshot();
+    match auth::key(headers, &snapshot, Timestamp::now()) {
+        Ok(key) => {
+            let models: Vec<_> = snapshot.models(&key).cloned().collect();
+            reply::json(StatusCode::OK, front.encode_models(&models), id)
+        }
+        Err(error) => refuse(front, &error, id),
+    }
+}
+
+/// One model.
+pub fn model(name: &str, gateway: &Gateway, headers: &HeaderMap) -> Response {
+    let (id, front) = (RequestId::generate(), front_of(headers));
+    let snapshot = gateway.dispatcher.runtime.snapshot();
+    let name = percent_decode_str(name).decode_utf8_lossy();
+    let found = auth::key(headers, &snapshot, Timestamp::now()).and_then(|key| {
+        let found = snapshot
+            .models(&key)
+            .find(|model| model.id == name)
+            .cloned();
+        found.ok_or_else(|| Error {
+            param: Some("model".to_owned()),
+            ..Error::new(
+                ErrorKind::UnknownModel,
+                "this model does not exist, or this key may not use it",
+            )
+        })
+    });
+    match found {
+        Ok(model) => reply::json(StatusCode::OK, front.encode_model(&model), id),
+        Err(error) => refuse(front, &error, id),
+    }
+}

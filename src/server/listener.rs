@@ -1,0 +1,205 @@
+//! The accept loop around warp's service: header timeout, graceful end, rebinding.
+//!
+//! Not `warp::serve`: that sets no header timeout, panics where it can't bind and can't move to another address.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use parking_lot::Mutex;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+
+use crate::base::task::Tasks;
+
+/// A client that dribbles its headers is cut.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where clients connect.
+pub struct Listener {
+    routes: BoxedFilter<(Response,)>,
+    tasks: Tasks,
+    present: Mutex<Option<Present>>,
+    open: Arc<Open>,
+}
+
+/// Counts connections.
+#[derive(Default)]
+struct Open {
+    count: AtomicUsize,
+    ended: Notify,
+}
+
+impl Drop for OpenGuard {
+    fn drop(&mut self) {
+        self.0.count.fetch_sub(1, Ordering::AcqRel);
+        self.0.ended.notify_waiters();
+    }
+}
+
+struct OpenGuard(Arc<Open>);
+
+struct Present {
+    addr: SocketAddr,
+    /// What the file asks for; differs from `addr` where that says port 0.
+    asked: SocketAddr,
+    close: CancellationToken,
+}
+
+/// A bound socket that does not accept yet.
+pub struct Bound {
+    socket: TcpListener,
+    asked: SocketAddr,
+}
+
+impl Listener {
+    /// A listener that is not bound yet.
+    pub fn new(routes: BoxedFilter<(Response,)>, tasks: Tasks) -> Arc<Self> {
+        Arc::new(Self {
+            routes,
+            tasks,
+            present: Mutex::new(None),
+            open: Arc::default(),
+        })
+    }
+
+    /// Binds an address. `None` where that is the one in use already.
+    ///
+    /// # Errors
+    /// Why it can't be had, with the address.
+    pub fn bind(&self, addr: SocketAddr) -> Result<Option<Bound>, String> {
+        if self
+            .present
+            .lock()
+            .as_ref()
+            .is_some_and(|p| p.asked == addr)
+        {
+            return Ok(None);
+        }
+        let bound = std::net::TcpListener::bind(addr).and_then(|socket| {
+            socket.set_nonblocking(true)?;
+            TcpListener::from_std(socket)
+        });
+        bound
+            .map(|socket| {
+                Some(Bound {
+                    socket,
+                    asked: addr,
+                })
+            })
+            .map_err(|error| format!("`server.listen`: {addr} can't be listened on: {error}"))
+    }
+
+    /// Accepts on `bound` from now on. Connections of the address before finish what they are at, then close.
+    pub fn serve(self: &Arc<Self>, bound: Bound) {
+        let close = CancellationToken::new();
+        let addr = bound.socket.local_addr().unwrap_or(bound.asked);
+        let present = Present {
+            addr,
+            asked: bound.asked,
+            close: close.clone(),
+        };
+        let before = self.present.lock().replace(present);
+        if let Some(before) = before {
+            before.close.cancel();
+        }
+        tracing::info!(%addr, "listening");
+        self.tasks
+            .spawn(Arc::clone(self).accept(bound.socket, close));
+    }
+
+    /// The address in use; `None` before the first.
+    pub fn addr(&self) -> Option<SocketAddr> {
+        self.present.lock().as_ref().map(|p| p.addr)
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.open.count.load(Ordering::Acquire)
+    }
+
+    /// Waits until a connection ends, or for a moment.
+    pub async fn connection_ended(&self) {
+        // The moment covers one that ended between the count and the wait.
+        let _ = tokio::time::timeout(Duration::from_millis(50), self.open.ended.notified()).await;
+    }
+
+    /// Takes no new connections; those that are idle close.
+    pub fn close(&self) {
+        if let Some(present) = &*self.present.lock() {
+            present.close.cancel();
+        }
+    }
+
+    async fn accept(self: Arc<Self>, socket: TcpListener, close: CancellationToken) {
+        loop {
+            let accepted = tokio::select! {
+                () = close.cancelled() => return,
+                accepted = socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, _peer)) => {
+                    // Small chunks of a stream must not wait for more.
+                    let _ = stream.set_nodelay(true);
+                    self.open.count.fetch_add(1, Ordering::AcqRel);
+                    let guard = OpenGuard(Arc::clone(&self.open));
+                    let serving = connection(
+                        stream,
+                        self.routes.clone(),
+                        close.clone(),
+                        self.tasks.clone(),
+                    );
+                    self.tasks.spawn(async move {
+                        serving.await;
+                        drop(guard);
+                    });
+                }
+                Err(error) => {
+                    // Out of file descriptors, or a client that was gone before it was taken: a pause, then on.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    routes: BoxedFilter<(Response,)>,
+    close: CancellationToken,
+    tasks: Tasks,
+) {
+    let service = TowerToHyperService::new(warp::service(routes));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(1 << 20);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = close.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            // After the force token streams end by themselves within moments; what still hangs is cut.
+            let forced = async {
+                tasks.force().cancelled().await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            };
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = forced => return,
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
+    }
+}

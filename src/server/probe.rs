@@ -1,0 +1,73 @@
+//! `/healthz`, `/readyz` and the placeholder page.
+
+use std::sync::atomic::Ordering;
+
+use http::StatusCode;
+use http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
+use serde::Serialize;
+use warp::reply::Response;
+
+use crate::base::id::RequestId;
+use crate::server::{Gateway, reply, respond};
+
+/// Open to all, so it names no account and no error's text.
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    generation: u64,
+    revision: String,
+    reload: &'static str,
+    store: &'static str,
+}
+
+/// 200 while the process answers.
+pub fn health(gateway: &Gateway) -> Response {
+    let runtime = &gateway.dispatcher.runtime;
+    let snapshot = runtime.snapshot();
+    let health = Health {
+        status: "ok",
+        generation: snapshot.generation,
+        revision: snapshot
+            .revision
+            .iter()
+            .take(6)
+            .map(|b| format!("{b:02x}"))
+            .collect(),
+        reload: if runtime.reload.lock().errors.is_empty() {
+            "ok"
+        } else {
+            "refused"
+        },
+        store: if runtime.store.health().is_ok() {
+            "ok"
+        } else {
+            "failing"
+        },
+    };
+    let body = serde_json::to_vec(&health).unwrap_or_default();
+    reply::json(StatusCode::OK, body, RequestId::generate())
+}
+
+/// 200 once store, snapshot and listener are up, also with all accounts cooling; 503 while starting and draining.
+pub fn ready(gateway: &Gateway) -> Response {
+    let (status, body) = if gateway.ready.load(Ordering::Acquire) {
+        (StatusCode::OK, r#"{"status":"ready"}"#)
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"not ready"}"#)
+    };
+    reply::json(status, body.into(), RequestId::generate())
+}
+
+/// What a browser is shown until there is a panel.
+pub fn page() -> Response {
+    let mut response = respond(warp::reply::html(include_str!(
+        "../../frontend/placeholder.html"
+    )));
+    let policy = HeaderValue::from_static(
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    );
+    response
+        .headers_mut()
+        .insert(CONTENT_SECURITY_POLICY, policy);
+    response
+}
