@@ -1,1 +1,3 @@
 //! The command line: parse, call, print, nothing else.
+
+pub mod login;

@@ -7,20 +7,21 @@
 //!   long each time. A dead refresh token is remembered: only a new credential, thus a new [`Credential`], mends it.
 //! - A rotated refresh token is durable before anything uses what came with it.
 
+mod parts;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub use self::parts::{Exchange, HttpExchange, SavedToken, TokenSink, fingerprint};
 use crate::base::secret::Secret;
 use crate::base::task::Tasks;
 use crate::base::time::Timestamp;
 use crate::pool::failure::{Class, Failure};
-use crate::upstream::oauth::{self, Grant, OAuthClient};
+use crate::upstream::oauth::Grant;
 
 /// How long before its end a token is renewed, at the least (upstream-protocol.md 1.2).
 const AHEAD: Duration = Duration::from_mins(5);
@@ -32,67 +33,6 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// A disk that hangs must not stop the requests: after this a rotated token is used though it is not known to be kept.
 const SAVE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// What is kept of a credential between runs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SavedToken {
-    /// [`fingerprint`] of the configured refresh token and client: a saved token of another one is not used.
-    pub fingerprint: [u8; 32],
-    /// The refresh token in force: the configured one, or what the provider put in its place.
-    pub refresh_token: Secret,
-    /// The newest access token.
-    pub access_token: Secret,
-    /// When that one ends.
-    pub expires_at: Timestamp,
-}
-
-/// Where tokens are kept.
-pub trait TokenSink: Send + Sync {
-    /// Keeps `token`; completes when it is durable.
-    ///
-    /// The error is a sentence for the log.
-    fn save(&self, token: SavedToken) -> BoxFuture<'static, Result<(), String>>;
-}
-
-/// Trades a refresh token for an access token: the token endpoint, or a test's stand-in.
-pub trait Exchange: Send + Sync {
-    /// One call.
-    fn refresh(&self, refresh_token: Secret) -> BoxFuture<'static, Result<Grant, Failure>>;
-}
-
-/// The token endpoint over HTTP.
-pub struct HttpExchange {
-    http: Arc<reqwest::Client>,
-    client: Arc<OAuthClient>,
-}
-
-impl HttpExchange {
-    /// The endpoint of `client`, reached through `http`.
-    pub fn new(http: Arc<reqwest::Client>, client: OAuthClient) -> Self {
-        Self {
-            http,
-            client: Arc::new(client),
-        }
-    }
-}
-
-impl Exchange for HttpExchange {
-    fn refresh(&self, refresh_token: Secret) -> BoxFuture<'static, Result<Grant, Failure>> {
-        let (http, client) = (self.http.clone(), self.client.clone());
-        Box::pin(async move { oauth::refresh(&http, &client, &refresh_token).await })
-    }
-}
-
-/// Identifies a configured credential without telling it: SHA-256 of client id and refresh token. Refresh tokens work
-/// with the client that issued them only (upstream-protocol.md 1), so both count.
-pub fn fingerprint(refresh_token: &Secret, client_id: &str) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    // The length keeps two different pairs from being one text.
-    hash.update((client_id.len() as u64).to_be_bytes());
-    hash.update(client_id.as_bytes());
-    hash.update(refresh_token.expose().as_bytes());
-    hash.finalize().into()
-}
 
 /// One account's credential; clones are the same one.
 #[derive(Clone)]

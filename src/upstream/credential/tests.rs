@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::Notify;
 
 use super::*;
