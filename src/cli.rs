@@ -1,3 +1,4 @@
 //! The command line: parse, call, print, nothing else.
 
 pub mod login;
+pub mod simulate;
