@@ -353,4 +353,6 @@ fn read_count(answer: &[u8]) -> Result<u64, Failure> {
 }
 
 #[cfg(test)]
+mod simulated;
+#[cfg(test)]
 mod tests;
