@@ -40,6 +40,7 @@ pub struct Credential(Arc<Shared>);
 
 struct Shared {
     fingerprint: [u8; 32],
+    configured: Secret,
     sink: Option<Arc<dyn TokenSink>>,
     tasks: Tasks,
     state: Mutex<State>,
@@ -90,7 +91,7 @@ impl Credential {
         let fingerprint = fingerprint(&refresh_token, client_id);
         let mut state = State {
             exchange,
-            refresh_token,
+            refresh_token: refresh_token.clone(),
             access: None,
             flight: None,
             dead: None,
@@ -99,11 +100,12 @@ impl Credential {
             unsaved: false,
         };
         if let Some(saved) = saved.filter(|saved| saved.fingerprint == fingerprint) {
-            state.refresh_token = saved.refresh_token;
+            state.refresh_token = saved.refresh_token.unwrap_or(state.refresh_token);
             state.access = Some(Access::new(saved.access_token, saved.expires_at, jitter()));
         }
         Self(Arc::new(Shared {
             fingerprint,
+            configured: refresh_token,
             sink,
             tasks,
             state: Mutex::new(state),
@@ -286,7 +288,7 @@ impl Shared {
         if let Some(sink) = &self.sink {
             let saved = SavedToken {
                 fingerprint: self.fingerprint,
-                refresh_token: next.clone(),
+                refresh_token: Some(next.clone()).filter(|next| *next != self.configured),
                 access_token: token.clone(),
                 expires_at,
             };

@@ -15,8 +15,8 @@ use crate::upstream::oauth::{self, Grant, OAuthClient};
 pub struct SavedToken {
     /// [`fingerprint`] of the configured refresh token and client: a saved token of another one is not used.
     pub fingerprint: [u8; 32],
-    /// The refresh token in force: the configured one, or what the provider put in its place.
-    pub refresh_token: Secret,
+    /// What the provider put in the configured refresh token's place; `None` while that one is in force.
+    pub refresh_token: Option<Secret>,
     /// The newest access token.
     pub access_token: Secret,
     /// When that one ends.
