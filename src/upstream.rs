@@ -6,3 +6,5 @@ pub mod client;
 pub mod credential;
 mod lenient;
 pub mod oauth;
+#[cfg(test)]
+pub(crate) mod testing;

@@ -19,10 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use self::envelope::bearer;
 use self::models::{ModelList, ModelsRequest, read_models};
-use self::setup::{
-    Metadata, Onboard, Operation, Setup, SetupApi, SetupRequest, discover_with, read_load,
-    read_operation,
-};
+use self::setup::discover::{SetupApi, discover_with};
+use self::setup::{Metadata, Onboard, Operation, Setup, SetupRequest, read_load, read_operation};
 use crate::base::secret::Secret;
 use crate::config::model;
 use crate::pool::failure::{Class, Failure};
@@ -354,5 +352,7 @@ fn read_count(answer: &[u8]) -> Result<u64, Failure> {
         })
 }
 
+#[cfg(test)]
+mod simulated;
 #[cfg(test)]
 mod tests;

@@ -125,10 +125,13 @@ pub fn classify_transport(error: &reqwest::Error) -> Failure {
     Failure::new(class, detail)
 }
 
-/// Whether the next host of the same upstream may be asked after this: connect errors, 404, 408 and 5xx, whatever the
-/// class (upstream-protocol.md 2).
+/// Whether the next host of the same upstream may be asked after this: no connection, 404, 408, 5xx, and a model without
+/// capacity whatever the status; 400 and 401 never (upstream-protocol.md 2 and 9.3).
 pub fn next_host(failure: &Failure) -> bool {
-    failure.class.next_host() || matches!(failure.status, Some(404 | 408 | 500..=599))
+    match failure.status {
+        Some(status) => matches!(status, 404 | 408 | 500..=599) || failure.class == Class::Capacity,
+        None => failure.class.next_host(),
+    }
 }
 
 /// The HTTP status of an error object: `code` may also be one of gRPC's, or missing while `status` names it.

@@ -7,20 +7,21 @@
 //!   long each time. A dead refresh token is remembered: only a new credential, thus a new [`Credential`], mends it.
 //! - A rotated refresh token is durable before anything uses what came with it.
 
+mod parts;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub use self::parts::{Exchange, HttpExchange, SavedToken, TokenSink, fingerprint};
 use crate::base::secret::Secret;
 use crate::base::task::Tasks;
 use crate::base::time::Timestamp;
 use crate::pool::failure::{Class, Failure};
-use crate::upstream::oauth::{self, Grant, OAuthClient};
+use crate::upstream::oauth::Grant;
 
 /// How long before its end a token is renewed, at the least (upstream-protocol.md 1.2).
 const AHEAD: Duration = Duration::from_mins(5);
@@ -33,73 +34,13 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// A disk that hangs must not stop the requests: after this a rotated token is used though it is not known to be kept.
 const SAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What is kept of a credential between runs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SavedToken {
-    /// [`fingerprint`] of the configured refresh token and client: a saved token of another one is not used.
-    pub fingerprint: [u8; 32],
-    /// The refresh token in force: the configured one, or what the provider put in its place.
-    pub refresh_token: Secret,
-    /// The newest access token.
-    pub access_token: Secret,
-    /// When that one ends.
-    pub expires_at: Timestamp,
-}
-
-/// Where tokens are kept.
-pub trait TokenSink: Send + Sync {
-    /// Keeps `token`; completes when it is durable.
-    ///
-    /// The error is a sentence for the log.
-    fn save(&self, token: SavedToken) -> BoxFuture<'static, Result<(), String>>;
-}
-
-/// Trades a refresh token for an access token: the token endpoint, or a test's stand-in.
-pub trait Exchange: Send + Sync {
-    /// One call.
-    fn refresh(&self, refresh_token: Secret) -> BoxFuture<'static, Result<Grant, Failure>>;
-}
-
-/// The token endpoint over HTTP.
-pub struct HttpExchange {
-    http: Arc<reqwest::Client>,
-    client: Arc<OAuthClient>,
-}
-
-impl HttpExchange {
-    /// The endpoint of `client`, reached through `http`.
-    pub fn new(http: Arc<reqwest::Client>, client: OAuthClient) -> Self {
-        Self {
-            http,
-            client: Arc::new(client),
-        }
-    }
-}
-
-impl Exchange for HttpExchange {
-    fn refresh(&self, refresh_token: Secret) -> BoxFuture<'static, Result<Grant, Failure>> {
-        let (http, client) = (self.http.clone(), self.client.clone());
-        Box::pin(async move { oauth::refresh(&http, &client, &refresh_token).await })
-    }
-}
-
-/// Identifies a configured credential without telling it: SHA-256 of client id and refresh token. Refresh tokens work
-/// with the client that issued them only (upstream-protocol.md 1), so both count.
-pub fn fingerprint(refresh_token: &Secret, client_id: &str) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    // The length keeps two different pairs from being one text.
-    hash.update((client_id.len() as u64).to_be_bytes());
-    hash.update(client_id.as_bytes());
-    hash.update(refresh_token.expose().as_bytes());
-    hash.finalize().into()
-}
-
 /// One account's credential; clones are the same one.
 #[derive(Clone)]
 pub struct Credential(Arc<Shared>);
 
 struct Shared {
     fingerprint: [u8; 32],
+    configured: Secret,
     sink: Option<Arc<dyn TokenSink>>,
     tasks: Tasks,
     state: Mutex<State>,
@@ -150,7 +91,7 @@ impl Credential {
         let fingerprint = fingerprint(&refresh_token, client_id);
         let mut state = State {
             exchange,
-            refresh_token,
+            refresh_token: refresh_token.clone(),
             access: None,
             flight: None,
             dead: None,
@@ -159,11 +100,12 @@ impl Credential {
             unsaved: false,
         };
         if let Some(saved) = saved.filter(|saved| saved.fingerprint == fingerprint) {
-            state.refresh_token = saved.refresh_token;
+            state.refresh_token = saved.refresh_token.unwrap_or(state.refresh_token);
             state.access = Some(Access::new(saved.access_token, saved.expires_at, jitter()));
         }
         Self(Arc::new(Shared {
             fingerprint,
+            configured: refresh_token,
             sink,
             tasks,
             state: Mutex::new(state),
@@ -346,7 +288,7 @@ impl Shared {
         if let Some(sink) = &self.sink {
             let saved = SavedToken {
                 fingerprint: self.fingerprint,
-                refresh_token: next.clone(),
+                refresh_token: Some(next.clone()).filter(|next| *next != self.configured),
                 access_token: token.clone(),
                 expires_at,
             };

@@ -446,9 +446,16 @@ fn hosts_are_changed_on_404_408_and_5xx_only() {
         assert!(next_host(&refuse(status, "")), "{status}");
         assert!(next_host(&refuse(status, "<html>")), "{status}");
     }
-    for status in [400, 401, 403, 429, 413, 200] {
+    for status in [400, 401, 403, 407, 429, 413, 200] {
         assert!(!next_host(&refuse(status, "")), "{status}");
+        assert!(!next_host(&at(Endpoint::Setup, status, "")), "{status}");
     }
+    assert!(next_host(&google(
+        429,
+        "m",
+        Some("MODEL_CAPACITY_EXHAUSTED")
+    )));
+    assert!(!next_host(&Failure::new(Class::Timeout, "")));
 }
 
 #[test]

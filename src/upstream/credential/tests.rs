@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::Notify;
 
 use super::*;
@@ -277,7 +277,7 @@ async fn a_rotated_token_is_durable_before_use() {
     gate.notify_one();
     assert_eq!(waiting.await, Ok(Secret::new("t1")));
     let saved = sink.saved.lock().remove(0);
-    assert_eq!(saved.refresh_token, Secret::new("r1"));
+    assert_eq!(saved.refresh_token, Some(Secret::new("r1")));
     assert_eq!(saved.expires_at, later(3600));
     // The next refresh sends the rotated one, and a new start takes both from what was saved.
     *sink.gate.lock() = None;
@@ -296,7 +296,7 @@ async fn what_another_credential_left_is_not_used() {
     let endpoint = Endpoint::new([Ok(granted("t1", None))]);
     let saved = SavedToken {
         fingerprint: fingerprint(&Secret::new("older"), "client"),
-        refresh_token: Secret::new("r0"),
+        refresh_token: Some(Secret::new("r0")),
         access_token: Secret::new("t0"),
         expires_at: later(1000),
     };
@@ -327,7 +327,7 @@ async fn a_failing_disk_delays_but_does_not_stop() {
         tokio::task::yield_now().await;
     }
     assert_eq!(began.elapsed(), Duration::from_secs(15));
-    assert_eq!(sink.saved.lock()[0].refresh_token, Secret::new("r1"));
+    assert_eq!(sink.saved.lock()[0].refresh_token, Some(Secret::new("r1")));
     tasks.wait().await;
     assert!(!credential.0.state.lock().unsaved);
 }
@@ -345,7 +345,7 @@ async fn a_newer_save_takes_an_unkept_token_over() {
     tasks.wait().await;
     let saved = sink.saved.lock();
     assert_eq!(saved.len(), 1, "the older save gave way");
-    assert_eq!(saved[0].refresh_token, Secret::new("r1"));
+    assert_eq!(saved[0].refresh_token, Some(Secret::new("r1")));
     assert_eq!(saved[0].access_token, Secret::new("t2"));
 }
 
@@ -376,7 +376,15 @@ async fn access_tokens_alone_are_kept_without_waiting() {
     sink.reached.notified().await;
     gate.notify_one();
     tasks.wait().await;
-    assert_eq!(sink.saved.lock()[0].access_token, Secret::new("t1"));
+    let saved = sink.saved.lock()[0].clone();
+    assert_eq!(saved.access_token, Secret::new("t1"));
+    // The configured token is the file's; no copy of it is kept.
+    assert_eq!(saved.refresh_token, None);
+    let endpoint = Endpoint::new([Ok(granted("t2", None))]);
+    let restored = with(&endpoint, Some(saved), None, &tasks);
+    assert_eq!(shown(&restored, later(1)).await, "t1");
+    assert_eq!(shown(&restored, later(3600)).await, "t2");
+    assert_eq!(endpoint.asked(), ["configured"]);
 }
 
 #[tokio::test]
