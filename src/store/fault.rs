@@ -227,6 +227,14 @@ impl Place for Disk {
         inner.unsynced.clear();
         Ok("test.redb.damaged".to_owned())
     }
+
+    fn bytes(&self, _limit: u64) -> io::Result<Option<Vec<u8>>> {
+        Ok(Some(self.0.lock().live.clone()))
+    }
+
+    fn clear(&self) -> io::Result<()> {
+        StorageBackend::set_len(self, 0)
+    }
 }
 
 /// A small generator of reproducible luck (xorshift).

@@ -111,6 +111,27 @@ pub(super) trait Place: Send + Sync {
 
     /// Moves it away under a new name, which is returned.
     fn set_aside(&self) -> io::Result<String>;
+
+    /// Its bytes, where it has at most `limit` of them.
+    fn bytes(&self, limit: u64) -> io::Result<Option<Vec<u8>>>;
+
+    /// Makes it empty.
+    fn clear(&self) -> io::Result<()>;
+}
+
+/// Bytes of redb's header page.
+const HEADER_PAGE: usize = 4096;
+/// Bytes of redb's mark at the file's begin.
+const MARK: usize = 9;
+/// More than a new file has before anything is written into it.
+const NEW_FILE: u64 = 16 << 20;
+
+/// Whether the file's creation was cut off: redb writes its mark last, and nothing but the header before. Nothing was ever
+/// stored in such a file.
+fn is_unborn(bytes: &[u8]) -> bool {
+    let (header, pages) = bytes.split_at(bytes.len().min(HEADER_PAGE));
+    let zero = |part: &[u8]| part.iter().all(|&b| b == 0);
+    !bytes.is_empty() && zero(&header[..header.len().min(MARK)]) && zero(pages)
 }
 
 /// A file on disk.
@@ -169,6 +190,17 @@ impl Place for FilePlace {
         std::fs::rename(&self.path, &name)?;
         Ok(name)
     }
+
+    fn bytes(&self, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        if std::fs::metadata(&self.path)?.len() > limit {
+            return Ok(None);
+        }
+        std::fs::read(&self.path).map(Some)
+    }
+
+    fn clear(&self) -> io::Result<()> {
+        OpenOptions::new().write(true).open(&self.path)?.set_len(0)
+    }
 }
 
 /// No file at all: what is written is gone with the handle.
@@ -188,6 +220,14 @@ impl Place for MemoryPlace {
 
     fn set_aside(&self) -> io::Result<String> {
         Ok(self.name())
+    }
+
+    fn bytes(&self, _limit: u64) -> io::Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+
+    fn clear(&self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -276,13 +316,27 @@ impl File {
     /// Opens the file, or opens it again. With `check` every page is verified first.
     pub(super) fn open(&self, check: bool) -> Result<(), Fault> {
         self.close();
-        let db = guarded(|| {
-            let db = self.place.open(check)?;
-            self.prepare(&db)?;
-            Ok(db)
-        })?;
+        let opened = || {
+            guarded(|| {
+                let db = self.place.open(check)?;
+                self.prepare(&db)?;
+                Ok(db)
+            })
+        };
+        let db = match opened() {
+            Err(fault) if fault.is_damage() && self.is_unborn() => {
+                self.place.clear()?;
+                opened()?
+            }
+            other => other?,
+        };
         *self.db.write() = Some(db);
         Ok(())
+    }
+
+    fn is_unborn(&self) -> bool {
+        let bytes = self.place.bytes(NEW_FILE);
+        matches!(bytes, Ok(Some(bytes)) if is_unborn(&bytes))
     }
 
     /// As [`Self::open`]; a damaged file is moved away and begun anew, and its new name returned.

@@ -93,4 +93,35 @@ proptest! {
             store.close().await;
         });
     }
+
+    #[test]
+    fn a_power_cut_at_the_first_start_leaves_nothing_in_the_way(
+        seed: u64,
+        state_cut in 0usize..60,
+        log_cut in 0usize..60,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let mut luck = luck(seed);
+            let (state, log) = (Disk::default(), Disk::default());
+            let place = |disk: &Disk| Box::new(disk.clone());
+            state.cut_after(state_cut);
+            log.cut_after(log_cut);
+            let first = Store::open_places(place(&state), place(&log), Wrap::new(1), quick());
+            let mut acknowledged = None;
+            if let Ok(store) = &first {
+                acknowledged = run_until_cut(store, [&state, &log], 0).await;
+            }
+            drop(first);
+            let state = Disk::with_bytes(state.after_cut(&mut luck));
+            let log = Disk::with_bytes(log.after_cut(&mut luck));
+            let store = Store::open_places(place(&state), place(&log), Wrap::new(1), quick()).unwrap();
+            assert_eq!(log.set_aside_count(), 0, "a cut is no damage");
+            check(&store, acknowledged);
+            store.close().await;
+        });
+    }
 }
