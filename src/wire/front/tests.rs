@@ -474,3 +474,29 @@ fn a_missing_model_is_left_to_the_routing() {
         assert!(request.losses.is_empty());
     }
 }
+
+#[test]
+fn the_requests_of_the_vectors_are_read() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/shared");
+    for (front, folder, most) in [
+        (Front::OpenAiChat, "openai_to_gemini", 25),
+        (Front::Anthropic, "anthropic_to_gemini", 18),
+    ] {
+        let mut read = 0;
+        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let case: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            // One case is of an Anthropic client though it stands among OpenAI's.
+            let front = if case["input"]["client"] == "anthropic" {
+                Front::Anthropic
+            } else {
+                front
+            };
+            let body = Bytes::from(case["input"]["body"].to_string());
+            let request = front.decode_request(&body);
+            assert!(request.is_ok(), "{}: {:?}", path.display(), request.err());
+            read += 1;
+        }
+        assert_eq!(read, most);
+    }
+}
