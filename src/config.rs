@@ -28,7 +28,8 @@ use crate::config::model::Config;
 use crate::config::secret::Reference;
 use crate::config::source::{Files, Revision};
 
-pub use overlay::PREFIX as OVERLAY_PREFIX;
+pub use overlay::{PREFIX as OVERLAY_PREFIX, environment};
+pub use tree::{quote_key, quote_text};
 
 /// What came out of the texts.
 #[derive(Debug)]

@@ -28,6 +28,14 @@ impl DeError {
         }
     }
 
+    /// The same about the key, where it was found in reading one.
+    fn of_key(mut self) -> Self {
+        if let Problem::Value(message) = self.problem {
+            self.problem = Problem::Key(message);
+        }
+        self
+    }
+
     fn blame(mut self, node: &Node) -> Self {
         if !self.placed {
             node.blame(self.problem.clone());
@@ -327,7 +335,7 @@ impl<'a> MapAccess<'a> for Map<'a> {
                 self.value = Some(node);
                 seed.deserialize(de::value::BorrowedStrDeserializer::new(key))
                     .map(Some)
-                    .map_err(|error: DeError| error.blame(node))
+                    .map_err(|error: DeError| error.of_key().blame(node))
             }
             None => Ok(None),
         }

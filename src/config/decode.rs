@@ -35,6 +35,10 @@ pub(crate) fn parse(files: &Files) -> Parsed {
     };
     for file in files {
         let (table, errors) = DeTable::parse_recoverable(&file.text);
+        let cut = files
+            .problems()
+            .iter()
+            .any(|d| d.code == Code::NotUtf8 && d.span.as_ref().is_some_and(|s| s.file == file.id));
         let mut broken = Vec::new();
         for error in first_of_each(&file.text, &errors) {
             let span = error.span().map(|range| Span {
@@ -50,12 +54,24 @@ pub(crate) fn parse(files: &Files) -> Parsed {
                     format!("this is not TOML: {}", error.message().replace('\n', ", ")),
                 )
             };
-            parsed
-                .diagnostics
-                .push(Diagnostic::new(code, "", message).at(span.clone()));
+            // What breaks off at a bad byte breaks off in the middle of something: one finding is enough.
+            if !cut {
+                parsed
+                    .diagnostics
+                    .push(Diagnostic::new(code, "", message).at(span.clone()));
+            }
             if !twice {
                 broken.extend(span);
             }
+        }
+        // What follows was read as the inside of the list.
+        if errors.iter().any(is_unclosed)
+            && let Some(first) = broken.last().map(|s: &Span| s.range.start)
+        {
+            broken.push(Span {
+                file: file.id,
+                range: first..file.text.len(),
+            });
         }
         parsed
             .masks
@@ -67,13 +83,15 @@ pub(crate) fn parse(files: &Files) -> Parsed {
     parsed
 }
 
+fn is_unclosed(error: &toml::de::Error) -> bool {
+    error.message().starts_with("unclosed array")
+}
+
 /// The parser goes on after an error, and what it then says of the same line, or of the lines that it takes for the
 /// inside of a list that was never closed, is the first error's echo.
 fn first_of_each<'e>(text: &str, errors: &'e [toml::de::Error]) -> Vec<&'e toml::de::Error> {
     const COMMA: &str = "missing comma between array elements";
-    let unclosed = errors
-        .iter()
-        .any(|e| e.message().starts_with("unclosed array"));
+    let unclosed = errors.iter().any(is_unclosed);
     let mut kept: Vec<&toml::de::Error> = Vec::new();
     let mut last_line = None;
     let mut sorted: Vec<&toml::de::Error> = errors.iter().collect();
@@ -337,6 +355,11 @@ fn describe(node: &Node, path: &KeyPath, problem: &Problem) -> Option<Diagnostic
             )
             .at(node.value_place())
         }
+        Problem::Key(message) => {
+            Diagnostic::new(Code::Value, key, format!("`{path}`: {message}")).at(node.key_place())
+        }
+        // Without the child that was blamed, the rest looks wrong as well.
+        Problem::Value(_) if node.entries().any(|(_, child)| child.is_bad()) => return None,
         Problem::Value(message) => {
             Diagnostic::new(Code::Value, key, format!("`{path}`: {message}")).at(node.value_place())
         }

@@ -36,7 +36,9 @@ pub(crate) fn of_tree(tree: &Node) -> Vec<Span> {
         let secret = path.keys().iter().any(|key| SECRET_KEYS.contains(key));
         if unknown {
             leaves(node, file, &mut found);
-        } else if secret && !matches!(node.value, Value::Table(_) | Value::Array(_)) {
+        } else if (secret || node.as_str().is_some_and(has_user))
+            && !matches!(node.value, Value::Table(_) | Value::Array(_))
+        {
             found.push(Span {
                 file,
                 range: node.span.clone(),
@@ -44,6 +46,12 @@ pub(crate) fn of_tree(tree: &Node) -> Vec<Span> {
         }
     });
     found
+}
+
+/// Whether a text looks like a URL with a user, and so perhaps a password, in it.
+fn has_user(text: &str) -> bool {
+    text.split_once("://")
+        .is_some_and(|(_, rest)| rest.contains('@'))
 }
 
 fn leaves(node: &Node, file: FileId, found: &mut Vec<Span>) {

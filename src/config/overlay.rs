@@ -1,6 +1,7 @@
 //! Values of `[server]` to `[fetch]` that the environment gives for one run: `AGP__ROUTING__STRATEGY=random`. They go
 //! over the tree before it is decoded, so that they are checked like the file's own; each node remembers its variable.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::diagnostic::{Code, Diagnostic};
@@ -14,6 +15,14 @@ pub const PREFIX: &str = "AGP__";
 const TABLES: &[&str] = &[
     "server", "log", "admin", "state", "secrets", "routing", "openai", "fetch",
 ];
+
+/// The environment as texts, for [`crate::config::load`] and [`crate::config::secret::Resolver`]. Variables that are not
+/// UTF-8 are left out: none of ours is.
+pub fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
 
 /// Puts the variables over the tree; others than `AGP__...` are passed over. Of two that differ in case only the later
 /// wins.

@@ -36,6 +36,8 @@ pub(crate) enum Problem {
     },
     /// A key in it that must be given.
     Missing(&'static str),
+    /// Its key can't be used, in a sentence.
+    Key(String),
     /// Anything else, in a sentence.
     Value(String),
 }
@@ -184,10 +186,10 @@ impl Node {
         self.place(&self.key_span)
     }
 
-    /// The place of the value; of a table the key that names it, since a table's own span says little.
+    /// The place of the value; of a table with a header the key that names it, since the table's own span says little.
     pub(crate) fn value_place(&self) -> Option<Span> {
         match self.value {
-            Value::Table(_) if self.key_span != (0..0) => self.key_place(),
+            Value::Table(_) if self.span.start < self.key_span.end => self.key_place(),
             _ => self.place(&self.span),
         }
     }
@@ -301,7 +303,7 @@ impl fmt::Display for KeyPath {
 }
 
 /// A key as TOML writes it: bare where it can be, else quoted.
-pub(crate) fn quote_key(key: &str) -> String {
+pub fn quote_key(key: &str) -> String {
     let bare = !key.is_empty()
         && key
             .chars()
@@ -314,7 +316,7 @@ pub(crate) fn quote_key(key: &str) -> String {
 }
 
 /// A text as a basic TOML string.
-pub(crate) fn quote_text(text: &str) -> String {
+pub fn quote_text(text: &str) -> String {
     use fmt::Write as _;
 
     let mut out = String::with_capacity(text.len() + 2);

@@ -61,12 +61,6 @@ impl Cx<'_> {
                 }
             }
         }
-        if kind != Kind::Vertex && self.given(&path.with("location")) {
-            self.bad(
-                &path.with("location"),
-                "only upstreams of kind `vertex` take this",
-            );
-        }
         let urls = |list: &Option<Vec<HttpUrl>>| -> Option<Vec<String>> {
             let list = list.as_ref()?;
             (!list.is_empty()).then(|| list.iter().map(|u| u.0.clone()).collect())

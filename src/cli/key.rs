@@ -1,0 +1,144 @@
+//! `agp key`: client keys.
+
+use std::io::{self, Write};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::base::secret::Secret;
+
+/// Characters of a key behind its `sk-` (agp-toml.md): 256 bits.
+const LENGTH: usize = 43;
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// Make keys for clients.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Example:\n  agp key new ci")]
+pub struct Args {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands of `agp key`.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum Command {
+    /// Make a key: prints it once, and the table to paste into agp.toml
+    #[command(after_help = "Example:\n  agp key new ci")]
+    New {
+        /// Name of the `[keys.NAME]` table
+        name: String,
+    },
+}
+
+/// Runs the command. Gives the exit code: 0, or 1 where the name can't be used.
+///
+/// # Errors
+/// Where the output can't be written or the system gives no random bytes.
+pub fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<u8> {
+    let Command::New { name } = &args.command;
+    if name.is_empty()
+        || name.trim() != name
+        || name.chars().count() > 128
+        || name.chars().any(char::is_control)
+    {
+        writeln!(
+            err,
+            "error: expected a name of 1 to 128 characters without white space around it and without control characters"
+        )?;
+        return Ok(1);
+    }
+    let key = generate()?;
+    let digest = Sha256::digest(key.expose().as_bytes());
+    writeln!(
+        out,
+        "# The key. It is shown this once: give it to whoever will use it.\n{}\n",
+        key.expose()
+    )?;
+    writeln!(
+        out,
+        "# Its table, for agp.toml:\n[keys.{}]\nsha256 = \"{digest:x}\"",
+        crate::config::quote_key(name)
+    )?;
+    Ok(0)
+}
+
+/// A new key.
+///
+/// # Errors
+/// Where the system gives no random bytes.
+pub fn generate() -> io::Result<Secret> {
+    let mut key = String::with_capacity(3 + LENGTH);
+    key.push_str("sk-");
+    let mut bytes = zeroize::Zeroizing::new([0u8; 64]);
+    while key.len() < 3 + LENGTH {
+        getrandom::fill(&mut *bytes).map_err(io::Error::other)?;
+        // Bytes past the last whole round of the alphabet are thrown away, else its first characters came more often.
+        let kept = bytes
+            .iter()
+            .filter(|b| usize::from(**b) < 4 * ALPHABET.len());
+        key.extend(
+            kept.take(3 + LENGTH - key.len())
+                .map(|b| char::from(ALPHABET[usize::from(*b) % ALPHABET.len()])),
+        );
+    }
+    Ok(Secret::new(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::source::Files;
+
+    fn new(name: &str) -> (u8, String) {
+        let args = Args {
+            command: Command::New {
+                name: name.to_owned(),
+            },
+        };
+        let mut out = Vec::new();
+        let mut err = Vec::new();
+        let code = run(&args, &mut out, &mut err).unwrap();
+        out.extend(err);
+        (code, String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn keys_have_their_form_and_differ() {
+        let keys: Vec<Secret> = (0..50).map(|_| generate().unwrap()).collect();
+        for key in &keys {
+            let body = key.expose().strip_prefix("sk-").unwrap();
+            assert_eq!(body.len(), 43);
+            assert!(body.bytes().all(|b| ALPHABET.contains(&b)));
+        }
+        assert_ne!(keys[0], keys[1]);
+        // 2,150 characters of 62 kinds: none is left out by chance (less than 1 in 10^13).
+        let all: String = keys.iter().map(|k| &k.expose()[3..]).collect();
+        assert!(ALPHABET.iter().all(|c| all.contains(char::from(*c))));
+    }
+
+    #[test]
+    fn the_printed_table_is_the_keys_own_and_can_be_pasted() {
+        for name in ["ci", "team a.b"] {
+            let (code, text) = new(name);
+            assert_eq!(code, 0);
+            let key = text.lines().find(|l| l.starts_with("sk-")).unwrap();
+            let table = &text[text.find("[keys.").unwrap()..];
+            let files = Files::from_texts([("agp.toml".into(), format!("version = 1\n{table}"))]);
+            let config = crate::config::load(&files, std::iter::empty())
+                .config
+                .unwrap();
+            let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
+            assert_eq!(
+                config.keys[name].value,
+                crate::config::model::KeyValue::Sha256(digest)
+            );
+        }
+    }
+
+    #[test]
+    fn bad_names_are_refused() {
+        for name in ["", " x", "a\nb", &"x".repeat(129)] {
+            assert_eq!(new(name).0, 1, "{name:?}");
+        }
+    }
+}
