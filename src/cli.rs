@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::base::task::Tasks;
+use crate::config::render::Style;
 
 /// Exit code for the user's mistake.
 pub const MISTAKE: u8 = 1;
@@ -72,7 +73,15 @@ pub fn main() -> ExitCode {
     let mut out = std::io::stdout();
     let mut err = std::io::stderr();
     let code = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
-        Command::Validate(args) => validate::run(&args, &mut out, &mut err),
+        Command::Validate(args) => {
+            let env = crate::runtime::controller::environment().collect();
+            let style = if out.is_terminal() {
+                Style::Colour
+            } else {
+                Style::Plain
+            };
+            validate::run(&args, &env, style, &mut out, &mut err)
+        }
         Command::Key(args) => key::run(&args, &mut out, &mut err),
         Command::HashPassword(args) => {
             let input = std::io::stdin();
@@ -88,7 +97,10 @@ pub fn main() -> ExitCode {
 
 /// Runs what needs the network on a runtime.
 fn block_on(command: Command, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             let _ = writeln!(err, "error: the runtime can't be started: {error}");
@@ -118,7 +130,10 @@ pub struct Failed {
 
 impl From<String> for Failed {
     fn from(message: String) -> Self {
-        Self { message, code: MISTAKE }
+        Self {
+            message,
+            code: MISTAKE,
+        }
     }
 }
 

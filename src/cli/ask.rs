@@ -19,16 +19,23 @@ pub async fn get(
     path: &str,
 ) -> Result<(u16, Bytes), String> {
     let asked = async {
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|e| e.to_string())?;
         let request = Request::get(path)
             .header(http::header::HOST, "localhost")
             .body(Empty::<Bytes>::new())
             .map_err(|e| e.to_string())?;
         let answer = async {
-            let response = sender.send_request(request).await.map_err(|e| e.to_string())?;
+            let response = sender
+                .send_request(request)
+                .await
+                .map_err(|e| e.to_string())?;
             let status = response.status().as_u16();
-            let body = Limited::new(response.into_body(), MAX).collect().await.map_err(|e| e.to_string())?;
+            let body = Limited::new(response.into_body(), MAX)
+                .collect()
+                .await
+                .map_err(|e| e.to_string())?;
             Ok((status, body.to_bytes()))
         };
         tokio::select! {

@@ -28,7 +28,10 @@ pub struct Args {
 /// A sentence for people.
 pub async fn run(args: Args, tasks: &Tasks, out: &mut dyn Write) -> Result<(), String> {
     let script = Script::parse(r#"{"chunk_delay": "30ms"}"#)?;
-    let (id, secret) = (script.client_id().to_owned(), script.client_secret().to_owned());
+    let (id, secret) = (
+        script.client_id().to_owned(),
+        script.client_secret().to_owned(),
+    );
     let sim = Sim::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), script, tasks)
         .await
         .map_err(|e| format!("the simulated upstream can't listen: {e}"))?;
@@ -38,10 +41,18 @@ pub async fn run(args: Args, tasks: &Tasks, out: &mut dyn Write) -> Result<(), S
         .map_err(|e| format!("a temporary folder can't be made: {e}"))?;
     let client_key = key::generate().map_err(|e| format!("a key can't be made: {e}"))?;
     let listen = args.listen.unwrap_or_else(free_address);
-    let text = config(listen, &simulate::upstream_table("antigravity", &sim.url(), &id, &secret), client_key.expose());
+    let text = config(
+        listen,
+        &simulate::upstream_table("antigravity", &sim.url(), &id, &secret),
+        client_key.expose(),
+    );
     let root = folder.path().join("agp.toml");
-    write_private(&root, &text).map_err(|e| format!("`{}` can't be written: {e}", root.display()))?;
-    let places = Places { root, state_dir: folder.path().to_owned() };
+    write_private(&root, &text)
+        .map_err(|e| format!("`{}` can't be written: {e}", root.display()))?;
+    let places = Places {
+        root,
+        state_dir: folder.path().to_owned(),
+    };
     let log = log::start(&serve::quiet())?;
     let read = serve::read(&places)?;
     drop(log);
@@ -58,12 +69,20 @@ pub async fn run(args: Args, tasks: &Tasks, out: &mut dyn Write) -> Result<(), S
 /// The usual address, else one that is free.
 fn free_address() -> SocketAddr {
     let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, 8088));
-    if TcpListener::bind(usual).is_ok() { usual } else { SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) }
+    if TcpListener::bind(usual).is_ok() {
+        usual
+    } else {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+    }
 }
 
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(text.as_bytes())
 }
 
@@ -116,11 +135,18 @@ mod tests {
 
     #[test]
     fn the_file_it_writes_is_valid_and_has_the_thirteen_models() {
-        let upstream = simulate::upstream_table("antigravity", "http://127.0.0.1:1", "id", "secret");
-        let text = config(([127, 0, 0, 1], 8088).into(), &upstream, "sk-demo-key-that-is-long-enough");
+        let upstream =
+            simulate::upstream_table("antigravity", "http://127.0.0.1:1", "id", "secret");
+        let text = config(
+            ([127, 0, 0, 1], 8088).into(),
+            &upstream,
+            "sk-demo-key-that-is-long-enough",
+        );
         let files = Files::from_texts([("agp.toml".into(), text)]);
         let loaded = agp_config::load(&files, std::iter::empty());
-        let config = loaded.config.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
+        let config = loaded
+            .config
+            .unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
         assert_eq!(config.models.len(), 13);
     }
 }

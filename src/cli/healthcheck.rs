@@ -28,8 +28,13 @@ pub async fn run(args: &Args) -> Result<(), Failed> {
         None => serve::read(&args.serve.places()?)?.config.server.listen,
     };
     let addr = reachable(listen);
-    let unreachable = |why: String| Failed { message: format!("{addr} does not answer: {why}"), code: UNREACHABLE };
-    let stream = TcpStream::connect(addr).await.map_err(|e| unreachable(e.to_string()))?;
+    let unreachable = |why: String| Failed {
+        message: format!("{addr} does not answer: {why}"),
+        code: UNREACHABLE,
+    };
+    let stream = TcpStream::connect(addr)
+        .await
+        .map_err(|e| unreachable(e.to_string()))?;
     match ask::get(stream, "/healthz").await.map_err(unreachable)? {
         (200, _) => Ok(()),
         (status, _) => Err(unreachable(format!("status {status}"))),

@@ -25,7 +25,9 @@ impl Args {
     /// # Errors
     /// There is no file: names the places looked at.
     pub fn places(&self) -> Result<Places, String> {
-        let variable = std::env::var_os("AGP_CONFIG").filter(|v| !v.is_empty()).map(PathBuf::from);
+        let variable = std::env::var_os("AGP_CONFIG")
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from);
         let root = match (&self.config, &variable) {
             (Some(path), _) | (None, Some(path)) => path.clone(),
             (None, None) => PathBuf::from("agp.toml"),
@@ -40,7 +42,10 @@ impl Args {
                     .to_owned(),
             });
         }
-        let folder = root.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = root
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         let state_dir = self.state_dir.clone().unwrap_or_else(|| folder.to_owned());
         Ok(Places { root, state_dir })
     }
@@ -76,5 +81,8 @@ pub async fn run(args: Args, tasks: &Tasks) -> Result<(), String> {
 
 /// The log of commands that print for people: warnings only.
 pub fn quiet() -> Log {
-    Log { level: "warn".to_owned(), format: LogFormat::Text }
+    Log {
+        level: "warn".to_owned(),
+        format: LogFormat::Text,
+    }
 }

@@ -32,13 +32,21 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failed> {
         message: format!("no gateway answers on `{}`: {why}", path.display()),
         code: UNREACHABLE,
     };
-    let stream = UnixStream::connect(&path).await.map_err(|e| unreachable(e.to_string()))?;
-    let (status, body) = ask::get(stream, &format!("{}/status", admin::BASE)).await.map_err(unreachable)?;
+    let stream = UnixStream::connect(&path)
+        .await
+        .map_err(|e| unreachable(e.to_string()))?;
+    let (status, body) = ask::get(stream, &format!("{}/status", admin::BASE))
+        .await
+        .map_err(unreachable)?;
     let value: Value = serde_json::from_slice(&body).map_err(|e| unreachable(e.to_string()))?;
     if status != 200 {
         return Err(unreachable(format!("status {status}")));
     }
-    let text = if args.json { format!("{value:#}\n") } else { describe(&value) };
+    let text = if args.json {
+        format!("{value:#}\n")
+    } else {
+        describe(&value)
+    };
     let _ = out.write_all(text.as_bytes());
     Ok(())
 }
@@ -65,10 +73,21 @@ fn describe(status: &Value) -> String {
         let _ = writeln!(out, "  takes effect after a restart: {}", text(setting));
     }
     let store = &status["store"];
-    let _ = writeln!(out, "store: {}, log {}", text(&store["state"]["state"]), text(&store["log"]["state"]));
+    let _ = writeln!(
+        out,
+        "store: {}, log {}",
+        text(&store["state"]["state"]),
+        text(&store["log"]["state"])
+    );
     let _ = writeln!(out, "waiting: {}\naccounts:", status["waiting"]);
     for account in status["accounts"].as_array().into_iter().flatten() {
-        let _ = write!(out, "  {:<24} {:<18} in flight {}", text(&account["name"]), text(&account["state"]), account["in_flight"]);
+        let _ = write!(
+            out,
+            "  {:<24} {:<18} in flight {}",
+            text(&account["name"]),
+            text(&account["state"]),
+            account["in_flight"]
+        );
         for field in ["tier", "cooling_until", "link"] {
             if let Some(value) = account[field].as_str() {
                 let _ = write!(out, "  {field} {value}");

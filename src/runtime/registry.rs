@@ -114,12 +114,12 @@ impl Registry {
         print: [u8; 32],
     ) -> Arc<AccountState> {
         let mut kept = self.kept.lock();
-        let sink = StoredTokens::new(self.store.clone(), id.clone(), secret.clone());
+        let sink = StoredTokens::new(self.store.clone(), id.clone());
         let saved = kept
             .tokens
             .remove(id)
             .filter(|t| t.fingerprint == print)
-            .map(|t| sink.saved(&t));
+            .map(|t| StoredTokens::saved(&t));
         let credential = Credential::new(
             secret.clone(),
             &upstream.oauth.client_id,

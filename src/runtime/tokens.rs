@@ -3,7 +3,6 @@
 use futures_util::future::BoxFuture;
 
 use crate::base::id::AccountId;
-use crate::base::secret::Secret;
 use crate::store::{Store, TokenRecord};
 use crate::upstream::credential::{SavedToken, TokenSink};
 
@@ -11,43 +10,34 @@ use crate::upstream::credential::{SavedToken, TokenSink};
 pub struct StoredTokens {
     store: Store,
     account: AccountId,
-    /// The refresh token of the file: what is kept is only what the provider put in its place.
-    configured: Secret,
 }
 
 impl StoredTokens {
-    /// The place of this account, which signs in with `configured`.
-    pub fn new(store: Store, account: AccountId, configured: Secret) -> Self {
-        Self {
-            store,
-            account,
-            configured,
-        }
+    /// The place of this account.
+    pub fn new(store: Store, account: AccountId) -> Self {
+        Self { store, account }
     }
 
     /// A stored token in the credential's terms.
-    pub fn saved(&self, record: &TokenRecord) -> SavedToken {
+    pub fn saved(record: &TokenRecord) -> SavedToken {
         SavedToken {
             fingerprint: record.fingerprint,
             access_token: record.access_token.clone(),
             expires_at: record.expires_at,
-            refresh_token: record
-                .refresh_token
-                .clone()
-                .unwrap_or_else(|| self.configured.clone()),
+            refresh_token: record.refresh_token.clone(),
         }
     }
 }
 
 impl TokenSink for StoredTokens {
     fn save(&self, token: SavedToken) -> BoxFuture<'static, Result<(), String>> {
-        let rotated = token.refresh_token != self.configured;
+        let rotated = token.refresh_token.is_some();
         let record = TokenRecord {
             account: self.account.clone(),
             fingerprint: token.fingerprint,
             access_token: token.access_token,
             expires_at: token.expires_at,
-            refresh_token: rotated.then_some(token.refresh_token),
+            refresh_token: token.refresh_token,
         };
         let store = self.store.clone();
         Box::pin(async move {
