@@ -126,21 +126,24 @@ fn plain_found(found: Unexpected<'_>) -> String {
     .to_owned()
 }
 
+/// Most rounds for one table, and so most wrong values that are told of it at once: a bound for what no person wrote.
+const MAX_ROUNDS: usize = 500;
+
 /// Decodes a node, as often as it takes to find everything that is wrong in it. What is wrong is left on the nodes;
 /// `None` where nothing could be made of the node at all.
 pub(crate) fn decode<'a, T: de::Deserialize<'a>>(node: &'a Node) -> Option<T> {
-    loop {
+    for _ in 0..MAX_ROUNDS {
         if node.is_bad() {
             return None;
         }
         match T::deserialize(De(node)) {
             Ok(value) => return Some(value),
-            // Each round blames one more node, so that this ends.
             Err(error) => {
                 let _ = error.blame(node);
             }
         }
     }
+    None
 }
 
 /// A node as a source of data.

@@ -1,18 +1,21 @@
 //! The forms that single values take in the file: durations, sizes, addresses, hashes, secrets. Each is checked while it
 //! is decoded, so that the finding stands at the value itself. No message here repeats what might be a secret.
 
+mod secret;
+mod thinking;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use base64::Engine as _;
-use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, Visitor};
 
 use crate::base::secret::Secret;
 use crate::base::units;
 use crate::config::de::DATE;
-use crate::config::suggest;
-use crate::ir::{Effort, ThinkingDefault};
+
+pub(crate) use secret::SecretText;
+pub(crate) use thinking::Thinking;
 
 /// Begins every sealed value.
 pub(crate) const SEALED: &str = "agp1:";
@@ -306,169 +309,6 @@ impl<'de> Deserialize<'de> for Date {
         }
 
         deserializer.deserialize_newtype_struct(DATE, Day)
-    }
-}
-
-/// A secret as written: in clear, or where it is found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum SecretText {
-    Env(String),
-    File(String),
-    Sealed(String),
-    Plain(Secret),
-}
-
-impl<'de> Deserialize<'de> for SecretText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct SecretVisitor;
-
-        const FORMS: &[&str] = &["env", "file", "sealed"];
-
-        impl<'de> Visitor<'de> for SecretVisitor {
-            type Value = SecretText;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`{ env = \"NAME\" }`, `{ file = \"path\" }`, `{ sealed = \"agp1:...\" }` or a string")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<SecretText, E> {
-                if text.trim().is_empty() {
-                    Err(E::custom("expected a secret, found an empty string"))
-                } else if text.starts_with(SEALED) {
-                    Err(E::custom(
-                        "expected `{ sealed = \"agp1:...\" }`, found a sealed value without its table",
-                    ))
-                } else {
-                    Ok(SecretText::Plain(Secret::new(text)))
-                }
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretText, A::Error> {
-                let mut found = None;
-                while let Some(key) = map.next_key::<String>()? {
-                    let Some(form) = FORMS.iter().find(|form| ***form == *key) else {
-                        let hint = suggest::nearest(&key, FORMS.iter().copied())
-                            .map(|name| format!("; did you mean `{name}`?"))
-                            .unwrap_or_default();
-                        return Err(de::Error::custom(format!(
-                            "expected one of `env`, `file`, `sealed`, found key `{key}`{hint}"
-                        )));
-                    };
-                    let text: String = map.next_value::<Word>()?.0;
-                    if found.is_some() {
-                        return Err(de::Error::custom(
-                            "expected exactly one of `env`, `file`, `sealed`, found more",
-                        ));
-                    }
-                    found = Some(match *form {
-                        "env" => SecretText::Env(env_name(text).map_err(de::Error::custom)?),
-                        "file" => SecretText::File(text),
-                        _ => SecretText::Sealed(sealed(text).map_err(de::Error::custom)?),
-                    });
-                }
-                found.ok_or_else(|| {
-                    de::Error::custom(
-                        "expected one of `env`, `file`, `sealed`, found an empty table",
-                    )
-                })
-            }
-        }
-
-        deserializer.deserialize_any(SecretVisitor)
-    }
-}
-
-fn env_name(text: String) -> Result<String, String> {
-    let mut chars = text.chars();
-    let ok = chars
-        .next()
-        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
-        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if ok {
-        Ok(text)
-    } else {
-        Err("expected the name of an environment variable: letters, digits and `_`".to_owned())
-    }
-}
-
-fn sealed(text: String) -> Result<String, String> {
-    let good = text.strip_prefix(SEALED).is_some_and(|body| {
-        !body.is_empty()
-            && base64::engine::general_purpose::STANDARD
-                .decode(body)
-                .is_ok()
-    });
-    if good {
-        Ok(text)
-    } else {
-        Err("expected a sealed value: \"agp1:\" and base64, as agp seals it".to_owned())
-    }
-}
-
-/// What a model's entry says of thinking.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Thinking(pub(crate) ThinkingDefault);
-
-impl<'de> Deserialize<'de> for Thinking {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ThinkingVisitor;
-
-        const FORM: &str = "`{ budget = 4096 }`, `{ level = \"high\" }` or \"off\"";
-
-        impl<'de> Visitor<'de> for ThinkingVisitor {
-            type Value = Thinking;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(FORM)
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Thinking, E> {
-                if text == "off" {
-                    Ok(Thinking(ThinkingDefault::Off))
-                } else {
-                    Err(E::custom(format!("expected {FORM}, found \"{text}\"")))
-                }
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Thinking, A::Error> {
-                let mut found = None;
-                while let Some(key) = map.next_key::<String>()? {
-                    let value = match key.as_str() {
-                        "budget" => match map.next_value::<u32>()? {
-                            0 => {
-                                return Err(de::Error::custom(
-                                    "expected a budget of at least 1 token; write `thinking = \"off\"` for none",
-                                ));
-                            }
-                            n => ThinkingDefault::Budget(n),
-                        },
-                        "level" => match map.next_value::<Effort>()? {
-                            Effort::None => {
-                                return Err(de::Error::custom(
-                                    "expected a level; write `thinking = \"off\"` for none",
-                                ));
-                            }
-                            level => ThinkingDefault::Level(level),
-                        },
-                        key => {
-                            return Err(de::Error::custom(format!(
-                                "expected {FORM}, found key `{key}`"
-                            )));
-                        }
-                    };
-                    if found.replace(value).is_some() {
-                        return Err(de::Error::custom(
-                            "expected `budget` or `level`, found both",
-                        ));
-                    }
-                }
-                found.map(Thinking).ok_or_else(|| {
-                    de::Error::custom(format!("expected {FORM}, found an empty table"))
-                })
-            }
-        }
-
-        deserializer.deserialize_any(ThinkingVisitor)
     }
 }
 
