@@ -121,3 +121,8 @@ impl StreamEncoder {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod script;
+#[cfg(test)]
+mod tests;

@@ -90,7 +90,7 @@ fn from_data_url(body: &Bytes, url: Text<'_>, fallback: &str, at: &At<'_>) -> Re
     };
     let base64 = if encoded {
         // A percent sign can't be base64: some clients write `+`, `/` and `=` that way.
-        let data = if data.contains('%') {
+        let data = if memchr::memchr(b'%', data.as_bytes()).is_some() {
             let decoded: Vec<u8> = percent_encoding::percent_decode_str(&data).collect();
             Cow::Owned(String::from_utf8(decoded).unwrap_or_default())
         } else {
@@ -159,17 +159,22 @@ fn is_standard(text: &[u8]) -> bool {
     }
     let data = text.strip_suffix(b"=").unwrap_or(text);
     let data = data.strip_suffix(b"=").unwrap_or(data);
-    // Without branches inside a block, so that the compiler can check many letters at once.
-    data.chunks(4096)
-        .all(|block| block.iter().fold(1, |ok, &b| ok & letter(b)) == 1)
+    // Blocks of fixed length, looked at to their end, so that the compiler checks many letters at once.
+    let (blocks, rest) = data.as_chunks::<32>();
+    let clean = |block: &[u8; 32]| {
+        let mut bad = false;
+        for &b in block {
+            bad |= !is_letter(b);
+        }
+        !bad
+    };
+    blocks.iter().all(clean) && rest.iter().all(|&b| is_letter(b))
 }
 
-/// 1 for a letter of standard base64 but padding, else 0.
-fn letter(b: u8) -> u8 {
-    u8::from((b | 0x20).wrapping_sub(b'a') < 26)
-        | u8::from(b.wrapping_sub(b'0') < 10)
-        | u8::from(b == b'+')
-        | u8::from(b == b'/')
+/// Whether this is a letter of standard base64, padding not counted.
+fn is_letter(b: u8) -> bool {
+    let lower = b | 0x20;
+    lower.is_ascii_lowercase() || b.is_ascii_digit() || b == b'+' || b == b'/'
 }
 
 fn repaired(text: &[u8]) -> Option<Vec<u8>> {
@@ -182,7 +187,7 @@ fn repaired(text: &[u8]) -> Option<Vec<u8>> {
             _ if padding => return None,
             b'-' => out.push(b'+'),
             b'_' => out.push(b'/'),
-            _ if letter(b) == 1 => out.push(b),
+            _ if is_letter(b) => out.push(b),
             _ => return None,
         }
     }
@@ -221,8 +226,6 @@ pub(crate) fn sniff(base64: &[u8]) -> Option<&'static str> {
         Some("image/heic")
     } else if at(4, b"ftypavif") {
         Some("image/avif")
-    } else if at(0, b"BM") && base64.len() > 100 {
-        Some("image/bmp")
     } else {
         None
     }

@@ -28,18 +28,17 @@ pub(crate) fn too_deep(text: &str) -> Option<String> {
     None
 }
 
-/// The index of the quote that ends the string which begins at `start`, or the text's last index.
+/// The index of the quote that ends the string which begins at `start`, or the text's length.
 fn string_end(bytes: &[u8], start: usize) -> usize {
     let mut i = start + 1;
-    while let Some(found) = bytes
-        .get(i..)
-        .and_then(|rest| memchr::memchr2(b'"', b'\\', rest))
-    {
-        i += found;
-        if bytes[i] == b'"' {
-            return i;
+    while let Some(found) = bytes.get(i..).and_then(|rest| memchr::memchr(b'"', rest)) {
+        let quote = i + found;
+        // The quote is the string's own where an odd number of backslashes stands before it.
+        let backslashes = bytes[i..quote].iter().rev().take_while(|&&b| b == b'\\');
+        if backslashes.count() % 2 == 0 {
+            return quote;
         }
-        i += 2;
+        i = quote + 1;
     }
     bytes.len()
 }
@@ -104,6 +103,22 @@ mod tests {
         assert_eq!(too_deep(&format!("\"\\\"{}\"", "[".repeat(500))), None);
         assert_eq!(too_deep(&"[]".repeat(500)), None);
         assert_eq!(too_deep("\"unclosed \\"), None);
+    }
+
+    #[test]
+    fn strings_end_where_they_end() {
+        for (text, end) in [
+            (r#""""#, 1),
+            (r#""a"b"#, 2),
+            (r#""a\"b"c"#, 5),
+            (r#""a\\"b"#, 4),
+            (r#""\\\""c"#, 5),
+            (r#""\"\"""#, 5),
+            (r#""open"#, 5),
+            (r#""open\""#, 7),
+        ] {
+            assert_eq!(string_end(text.as_bytes(), 0), end, "{text}");
+        }
     }
 
     #[test]

@@ -100,7 +100,6 @@ impl StreamEncoder {
                     Call::Held
                 };
             }
-            Event::ToolInput("") => {}
             Event::ToolInput(piece) => self.tool_input(piece, out),
             Event::Media(media) => {
                 self.open(out);
@@ -154,6 +153,7 @@ impl StreamEncoder {
     fn tool_input(&mut self, piece: &str, out: &mut Vec<u8>) {
         match self.call {
             Call::None => {}
+            _ if piece.is_empty() => {}
             Call::Free(_) => raw(&mut self.held, piece),
             Call::Held => {
                 self.open(out);

@@ -1,5 +1,7 @@
 //! Messages to turns, one for one.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use crate::base::error::Error;
@@ -32,6 +34,9 @@ pub(super) fn turns(
         .map(|(i, message)| reader.turn(message, i, &at.index(i)))
         .collect()
 }
+
+/// How a picture begins in the text of an answer.
+const PICTURE: &str = "![image](data:image/";
 
 struct Reader<'r> {
     body: &'r Bytes,
@@ -96,7 +101,12 @@ impl Reader<'_> {
         if let Some(text) = message.reasoning_content.filter(|text| !text.is_empty()) {
             blocks.push(BlockBody::Thinking(text.into_string()).into());
         }
-        blocks.extend(self.content(message.content, at)?);
+        for block in self.content(message.content, at)? {
+            match block.body {
+                BlockBody::Text(text) if text.contains(PICTURE) => self.said(&text, &mut blocks),
+                _ => blocks.push(block),
+            }
+        }
         if let Some(text) = message.refusal.filter(|text| !text.is_empty()) {
             blocks.push(BlockBody::Refusal(text.into_string()).into());
         }
@@ -118,6 +128,28 @@ impl Reader<'_> {
             blocks.push(BlockBody::ToolCall { id, name, input }.into());
         }
         Ok(blocks)
+    }
+
+    /// An earlier answer's text. Pictures stand in it as the encoder of answers wrote them; as text they would cost a
+    /// hundred thousand tokens and show nothing.
+    fn said(&self, text: &str, blocks: &mut Vec<Block>) {
+        const HEAD: &str = "![image](";
+        let (mut rest, mut from) = (text, 0);
+        while let Some(found) = rest[from..].find(PICTURE) {
+            let start = from + found;
+            let url = &rest[start + HEAD.len()..];
+            let Some(end) = url.find(')') else { break };
+            let link = Text(Cow::Borrowed(&url[..end]));
+            match media::from_url(self.body, link, "image/png", &At::field("messages")) {
+                Ok(media) => {
+                    push_text(blocks, &rest[..start]);
+                    blocks.push(BlockBody::Media(media).into());
+                    (rest, from) = (&url[end + 1..], 0);
+                }
+                Err(_) => from = start + HEAD.len(),
+            }
+        }
+        push_text(blocks, rest);
     }
 
     fn call(&mut self, call: Call<'_>, at: &At<'_>) -> Result<Block, Error> {
@@ -312,9 +344,15 @@ impl Reader<'_> {
         let data = file
             .data
             .ok_or_else(|| at.bad("expected a data URL or base64, found none"))?;
+        let labelled = data
+            .get(..5)
+            .is_some_and(|head| head.eq_ignore_ascii_case("data:"));
+        let mut read = media::from_url(self.body, data, "", &at)?;
+        // The name says more than the first bytes of what has no label.
         let by_name = file.name.as_deref().and_then(media::type_of_name);
-        // A type that the content itself does not tell must come from the name.
-        let mut read = media::from_url(self.body, data, by_name.unwrap_or_default(), &at)?;
+        if let Some(mime) = by_name.filter(|_| !labelled || read.mime.is_empty()) {
+            mime.clone_into(&mut read.mime);
+        }
         if read.mime.is_empty() {
             return Err(at.bad(
                 "the type of this file is unknown: send a data URL (`data:<type>;base64,<data>`) or a `filename` with an extension",
@@ -322,6 +360,12 @@ impl Reader<'_> {
         }
         read.name = file.name.map(Text::into_string);
         Ok(read)
+    }
+}
+
+fn push_text(blocks: &mut Vec<Block>, text: &str) {
+    if !text.is_empty() {
+        blocks.push(BlockBody::Text(text.to_owned()).into());
     }
 }
 
