@@ -3,15 +3,24 @@
 //! Upstream 1 (the Cloud Code API) wraps it in an envelope that is `upstream`'s business; the Gemini API and Vertex take
 //! it as it is.
 
+mod contents;
 mod fence;
+mod image;
+mod names;
+pub mod request;
+pub mod schema;
 mod signatures;
 pub mod stream;
+mod thinking;
+mod tools;
+mod writer;
 
 use std::collections::{HashMap, HashSet};
 
 use crate::base::id::Dialect;
 use crate::ir::Family;
 
+pub use request::{Encoded, Target, encode_count, encode_request};
 pub use stream::{StreamDecoder, decode_response};
 
 /// Which service takes the payload; they differ in a few fields (upstream-protocol.md 5.6, 14).

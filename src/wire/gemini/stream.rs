@@ -13,6 +13,7 @@ use bytes::Bytes;
 use crate::ir::{Event, Family, Fault, Media, Signature, SignatureFamily, StopReason};
 use crate::wire::gemini::fence::Fence;
 use crate::wire::gemini::{Decode, signatures};
+use crate::wire::json;
 use crate::wire::sse::SseError;
 
 use finish::Finish;
@@ -304,10 +305,7 @@ impl StreamDecoder {
         match call.args.map(serde_json::value::RawValue::get) {
             None => sink(Event::ToolInput("{}")),
             Some(args) if args.starts_with('{') => sink(Event::ToolInput(args)),
-            Some(odd) => {
-                let text = serde_json::Value::from(odd);
-                sink(Event::ToolInput(&format!("{{\"raw_arguments\":{text}}}")));
-            }
+            Some(odd) => sink(Event::ToolInput(&json::arguments(odd.into()))),
         }
         sink(Event::BlockStop { signature: None });
     }
