@@ -208,15 +208,18 @@ fn steps(
     let reset = place(b.reset, frames.len());
     let truncate = place(b.truncate, frames.len());
     let error = place(b.error_in_stream, frames.len());
-    let (releases, mut released) = state.releases();
+    // Looked up only for a stream that pauses: each look-up subscribes.
+    let mut releases = b.pause_until_released.map(|_| state.releases());
     let mut steps = VecDeque::with_capacity(frames.len() * 2);
     for (i, pieces) in frames.iter().enumerate() {
         if let Some(delay) = b.chunk_delay.as_ref().filter(|_| i > 0) {
             steps.push_back(Step::Wait(delay.value));
         }
-        if pauses(b.pause_until_released, i) {
-            released += 1;
-            steps.push_back(Step::Release(releases.clone(), released));
+        if let Some((releases, released)) = &mut releases
+            && pauses(b.pause_until_released, i)
+        {
+            *released += 1;
+            steps.push_back(Step::Release(releases.clone(), *released));
         }
         let at = Some(i);
         if stall == at || cut == at || reset == at {

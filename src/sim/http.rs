@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
@@ -127,9 +128,9 @@ pub(super) async fn accept(
             () = stop.cancelled() => return,
             () = tasks.force().cancelled() => return,
         };
-        // A failed accept (too many open files, a client gone already) says nothing about the next one.
+        // A failed accept (too many open files, a client gone already) says nothing about a later one.
         let Ok((stream, _)) = accepted else {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
         let token = open.token();
@@ -171,7 +172,7 @@ async fn answer(state: &Arc<State>, request: Request<Incoming>, hangup: Hangup) 
     let at = Timestamp::now();
     let (parts, body) = request.into_parts();
     let full = parts.uri.path().to_owned();
-    let (host, path) = match full[1..].split_once('/') {
+    let (host, path) = match full.strip_prefix('/').and_then(|p| p.split_once('/')) {
         Some((first, rest)) if first.starts_with("host") => (first.to_owned(), format!("/{rest}")),
         _ => ("main".to_owned(), full.clone()),
     };

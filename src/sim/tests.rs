@@ -1,10 +1,13 @@
 //! The simulator over real sockets.
 
 mod behaviours;
+mod families;
 mod login;
+mod refusals;
 mod setup;
 mod signatures;
 mod strictness;
+mod vectors;
 
 use base64::Engine as _;
 use serde_json::{Value, json};

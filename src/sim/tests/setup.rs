@@ -216,6 +216,23 @@ async fn control_over_http() {
     assert_eq!(rig.get("/control/nothing").await.status, 404);
 }
 
+#[test]
+fn the_documented_scripts_are_scripts() {
+    let text = include_str!("../../../docs/simulator.md");
+    let mut scripts = 0;
+    for block in text.split("```").skip(1).step_by(2) {
+        let script = block
+            .strip_prefix("json\n")
+            .or_else(|| block.strip_prefix("toml\n"));
+        // The tables of agp.toml are no script.
+        if let Some(script) = script.filter(|s| !s.starts_with("[upstreams")) {
+            Script::parse(script).unwrap();
+            scripts += 1;
+        }
+    }
+    assert_eq!(scripts, 2);
+}
+
 #[tokio::test]
 async fn paths_that_are_not_there() {
     let rig = Rig::new("{}").await;
