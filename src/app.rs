@@ -71,9 +71,10 @@ impl App {
         log: Option<LogHandle>,
     ) -> Result<Self, String> {
         for (severity, line) in &read.remarks {
-            match severity {
-                Severity::Warning => tracing::warn!("{line}"),
-                _ => tracing::info!("{line}"),
+            if severity == &Severity::Warning {
+                tracing::warn!("{line}");
+            } else {
+                tracing::info!("{line}");
             }
         }
         let state = places.state_dir.join(&read.config.state.path);

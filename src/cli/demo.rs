@@ -92,7 +92,7 @@ fn config(listen: SocketAddr, upstream: &str, key: &str) -> String {
         "# made by `agp demo` for this run\n\
          version = 1\n\n\
          [server]\nlisten = \"{listen}\"\n\n\
-         [log]\nlevel = \"warn\"\n\n\
+         [log]\nlevel = \"error\"\n\n\
          [routing]\ndefault_model = \"gemini-2.5-flash\"\nmax_concurrent_per_account = 4\nmax_concurrent_per_model = 0\n\n\
          {upstream}\n\
          [accounts.alice]\nupstream = \"antigravity\"\nrefresh_token = \"sim-refresh-alice\"\n\n\

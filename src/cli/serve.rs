@@ -11,7 +11,7 @@ use crate::runtime::controller::{self, Places, Read};
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(after_help = "Example:\n  agp serve --config agp.toml --state-dir .")]
 pub struct Args {
-    /// The configuration file; without it $AGP_CONFIG, else ./agp.toml
+    /// The configuration file; without it $`AGP_CONFIG`, else ./agp.toml
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// What `state.path` and `secrets.identity` are relative to; by default the folder of the configuration file
@@ -56,7 +56,8 @@ impl Args {
 /// # Errors
 /// Everything that is wrong with them.
 pub fn read(places: &Places) -> Result<Read, String> {
-    controller::read(&places.root).map_err(|(_, errors)| {
+    controller::read(&places.root).map_err(|unreadable| {
+        let errors = &unreadable.errors;
         let n = errors.len();
         let plural = if n == 1 { "" } else { "s" };
         format!(
@@ -79,10 +80,10 @@ pub async fn run(args: Args, tasks: &Tasks) -> Result<(), String> {
     app.run().await
 }
 
-/// The log of commands that print for people: warnings only.
+/// The log of the demo, which prints for people: errors only.
 pub fn quiet() -> Log {
     Log {
-        level: "warn".to_owned(),
+        level: "error".to_owned(),
         format: LogFormat::Text,
     }
 }

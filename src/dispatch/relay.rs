@@ -86,13 +86,14 @@ pub struct Relay {
     tasks: Tasks,
 }
 
-type Opening = Pin<Box<dyn Future<Output = (Box<Exchange>, Encoding, Result<(), Error>)> + Send>>;
+type Opening =
+    Pin<Box<dyn Future<Output = (Box<Exchange>, Box<Encoding>, Result<(), Error>)> + Send>>;
 
 enum State {
     /// No content yet: tries go on.
     Opening(Opening),
     /// Content flows.
-    Flowing(Box<Exchange>, Encoding),
+    Flowing(Box<Exchange>, Box<Encoding>),
     /// What is left to be sent.
     Last(Bytes),
     /// All is said.
@@ -149,12 +150,12 @@ pub async fn streamed(
     times: Times,
     tasks: Tasks,
 ) -> Result<Relay, (Box<Exchange>, Error)> {
-    let mut encoding = Encoding::new(front, reply.clone());
+    let mut encoding = Box::new(Encoding::new(front, reply.clone()));
     let (deadline, own) = (times.deadline, tasks.clone());
     let mut opening: Opening = Box::pin(async move {
         let opened = tokio::select! {
             biased;
-            opened = exchange.open(Until::Content, &mut encoding) => opened,
+            opened = exchange.open(Until::Content, encoding.as_mut()) => opened,
             error = cut(&own, deadline) => Err(error),
         };
         (exchange, encoding, opened)
@@ -229,10 +230,10 @@ impl Relay {
             };
             match step {
                 Step::Opened(exchange, encoding, Ok(())) => {
-                    self.state = State::Flowing(exchange, encoding)
+                    self.state = State::Flowing(exchange, encoding);
                 }
                 Step::Opened(exchange, encoding, Err(error)) => {
-                    self.fail(exchange, encoding, &error)
+                    self.fail(exchange, encoding, &error);
                 }
                 Step::Read(Ok(true)) => {}
                 Step::Read(Ok(false)) => self.end(None),
@@ -267,7 +268,7 @@ impl Relay {
             },
             State::Flowing(exchange, encoding) => tokio::select! {
                 biased;
-                read = exchange.read_on(encoding) => Step::Read(read),
+                read = exchange.read_on(encoding.as_mut()) => Step::Read(read),
                 error = cut(&self.tasks, self.deadline) => Step::Cut(error),
                 () = silent => Step::Silent,
             },
@@ -297,7 +298,7 @@ impl Relay {
         }
     }
 
-    fn fail(&mut self, mut exchange: Box<Exchange>, mut encoding: Encoding, error: &Error) {
+    fn fail(&mut self, mut exchange: Box<Exchange>, mut encoding: Box<Encoding>, error: &Error) {
         // The 200 is out: the status of the row says what the client saw, the error what became of it.
         exchange.ticket.failed(error, 200);
         encoding.encoder.fail(error, &mut encoding.out);
@@ -306,7 +307,7 @@ impl Relay {
 }
 
 enum Step {
-    Opened(Box<Exchange>, Encoding, Result<(), Error>),
+    Opened(Box<Exchange>, Box<Encoding>, Result<(), Error>),
     Read(Result<bool, Error>),
     Silent,
     Cut(Error),

@@ -249,7 +249,7 @@ impl Recorder {
                     .extend(self.record(signature, None, vec![id.to_owned()]));
             }
             (_, Some(block)) if block.family == SignatureFamily::Claude => {
-                block.call_ids.push(id.to_owned())
+                block.call_ids.push(id.to_owned());
             }
             _ => {}
         }

@@ -181,7 +181,7 @@ impl Wiring<'_> {
             }
             routes.insert(name.clone(), Arc::clone(&route));
             listed.push(Listed {
-                info: self.info(name, Some(model), &route),
+                info: info(name, Some(model), &route),
                 route,
             });
         }
@@ -205,7 +205,7 @@ impl Wiring<'_> {
                 let info = ModelInfo {
                     display_name: found.display_name.clone(),
                     context: found.max_tokens,
-                    ..self.info(&found.id, None, &route)
+                    ..info(&found.id, None, &route)
                 };
                 listed.push(Listed { info, route });
             }
@@ -281,22 +281,22 @@ impl Wiring<'_> {
             model,
         })
     }
+}
 
-    fn info(&self, name: &str, model: Option<&Model>, route: &Route) -> ModelInfo {
-        let first = route.targets.first();
-        let family = first.and_then(|t| t.family).or_else(|| Family::of(name));
-        let owned_by = match family {
-            Some(Family::Gemini25 | Family::Gemini3 | Family::Image) => "google",
-            Some(Family::Claude) => "anthropic",
-            Some(Family::GptOss) => "openai",
-            None => first.map_or("agp", |t| t.upstream.id.as_str()),
-        };
-        ModelInfo {
-            id: name.to_owned(),
-            owned_by: owned_by.to_owned(),
-            display_name: model.and_then(|m| m.display_name.clone()),
-            context: model.and_then(|m| m.context),
-            max_output: first.and_then(|t| t.max_output).map(u64::from),
-        }
+fn info(name: &str, model: Option<&Model>, route: &Route) -> ModelInfo {
+    let first = route.targets.first();
+    let family = first.and_then(|t| t.family).or_else(|| Family::of(name));
+    let owned_by = match family {
+        Some(Family::Gemini25 | Family::Gemini3 | Family::Image) => "google",
+        Some(Family::Claude) => "anthropic",
+        Some(Family::GptOss) => "openai",
+        None => first.map_or("agp", |t| t.upstream.id.as_str()),
+    };
+    ModelInfo {
+        id: name.to_owned(),
+        owned_by: owned_by.to_owned(),
+        display_name: model.and_then(|m| m.display_name.clone()),
+        context: model.and_then(|m| m.context),
+        max_output: first.and_then(|t| t.max_output).map(u64::from),
     }
 }

@@ -74,11 +74,19 @@ pub struct Read {
     pub remarks: Vec<(Severity, String)>,
 }
 
+/// Files that can't be used.
+pub struct Unreadable {
+    /// The files, as far as they could be read.
+    pub files: Files,
+    /// All errors, as text for people.
+    pub errors: Vec<String>,
+}
+
 /// Reads and checks the files.
 ///
 /// # Errors
-/// All errors, as text for people, and the files that were read.
-pub fn read(root: &Path) -> Result<Read, (Files, Vec<String>)> {
+/// All errors, and the files that were read.
+pub fn read(root: &Path) -> Result<Read, Box<Unreadable>> {
     let files = Files::read(root);
     let loaded = config::load(&files, environment());
     let lines = |severity| {
@@ -90,7 +98,7 @@ pub fn read(root: &Path) -> Result<Read, (Files, Vec<String>)> {
     };
     let Some(config) = loaded.config else {
         let errors = lines(Severity::Error);
-        return Err((files, errors));
+        return Err(Box::new(Unreadable { files, errors }));
     };
     let remarks = [Severity::Warning, Severity::Note];
     let remarks = remarks
@@ -220,7 +228,8 @@ impl Controller {
         let root = self.places.root.clone();
         let (read, errors) = match read(&root) {
             Ok(read) => (Some(read), Vec::new()),
-            Err((files, errors)) => {
+            Err(unreadable) => {
+                let Unreadable { files, errors } = *unreadable;
                 self.watcher.update(watch_set(
                     &root,
                     &files,

@@ -3,6 +3,7 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::base::id::hex;
 use crate::base::time::Timestamp;
 use crate::pool::candidate::NEVER;
 use crate::runtime::account::AccountState;
@@ -86,7 +87,7 @@ fn status(gateway: &Gateway) -> Value {
         "listen": snapshot.config.server.listen.to_string(),
         "config": {
             "generation": snapshot.generation,
-            "revision": snapshot.revision.iter().map(|b| format!("{b:02x}")).collect::<String>(),
+            "revision": hex(&snapshot.revision),
             "errors": reload.errors,
             "after_restart": reload.restart,
         },

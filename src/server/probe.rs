@@ -7,7 +7,7 @@ use http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use serde::Serialize;
 use warp::reply::Response;
 
-use crate::base::id::RequestId;
+use crate::base::id::{RequestId, hex};
 use crate::server::{Gateway, reply, respond};
 
 /// Open to all, so it names no account and no error's text.
@@ -27,12 +27,7 @@ pub fn health(gateway: &Gateway) -> Response {
     let health = Health {
         status: "ok",
         generation: snapshot.generation,
-        revision: snapshot
-            .revision
-            .iter()
-            .take(6)
-            .map(|b| format!("{b:02x}"))
-            .collect(),
+        revision: hex(&snapshot.revision[..6]),
         reload: if runtime.reload.lock().errors.is_empty() {
             "ok"
         } else {
