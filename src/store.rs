@@ -11,6 +11,7 @@ mod crypt;
 #[cfg(test)]
 mod fault;
 mod open;
+mod place;
 mod query;
 mod queue;
 mod record;
@@ -42,7 +43,8 @@ pub use types::{Condition, Health, Learned, Options, StoreError};
 pub use usage::{HISTOGRAM_BOUNDS_MS, Histogram, RollUp, UsageBucket, UsageSums};
 
 use crypt::DataKey;
-use open::{Fault, File, FilePlace, MemoryPlace, Place};
+use open::{Fault, File};
+use place::{FilePlace, MemoryPlace, Place};
 use queue::{Bounds, Change, Queue};
 use writer::{Shared, Status, Writer};
 
@@ -81,7 +83,7 @@ impl Store {
     /// Where a file is in use or of a newer agp, where `agp.redb` is damaged or can't be read, or where the data key in it
     /// can't be unwrapped. Nothing is moved or made anew then.
     pub fn open(dir: &Path, keys: Arc<dyn KeyWrap>, options: Options) -> Result<Self, StoreError> {
-        open::make_dir(dir)?;
+        place::make_dir(dir)?;
         let cache = options.cache_bytes;
         let state = FilePlace::new(dir.join("agp.redb"), cache).checked_up_to(CHECKED_SIZE);
         let log = FilePlace::new(dir.join("agp-log.redb"), cache);

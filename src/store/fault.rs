@@ -7,7 +7,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use redb::{Builder, Database, StorageBackend};
 
-use super::open::{Fault, Place};
+use super::open::Fault;
+use super::place::Place;
 
 /// What is wrong with the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -161,7 +161,8 @@ mod tests {
     use crate::ir::SignatureFamily;
     use crate::store::apply;
     use crate::store::crypt::DataKey;
-    use crate::store::open::{File, MemoryPlace};
+    use crate::store::open::File;
+    use crate::store::place::MemoryPlace;
     use crate::store::queue::{Change, Item, Row};
     use crate::store::record::{LogRecord, SignatureRecord, TryRecord};
 

@@ -75,7 +75,7 @@ pub struct Options {
     pub signature_life: Duration,
     /// Signatures beyond this number are forgotten, the longest unused first.
     pub max_signatures: usize,
-    /// Most signatures that [`Store::load`] gives.
+    /// Most signatures that [`super::Store::load`] gives.
     pub load_signatures: usize,
     /// Most bytes of them.
     pub load_signature_bytes: usize,

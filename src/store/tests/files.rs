@@ -153,11 +153,14 @@ fn damages(bytes: &[u8]) -> Vec<Vec<u8>> {
     }
     let mut header = bytes.to_vec();
     header[64..320].fill(0xa5);
+    let mut mark = bytes.to_vec();
+    mark[..9].fill(0);
     vec![
         b"this is no database at all".repeat(1000),
         bytes[..bytes.len() / 2].to_vec(),
         flipped,
         header,
+        mark,
     ]
 }
 
@@ -206,6 +209,22 @@ async fn a_damaged_log_is_set_aside_and_begun_anew() {
         assert!(aside.next().is_none());
         fs::remove_file(kept).unwrap();
     }
+}
+
+#[tokio::test]
+async fn files_that_were_never_finished_are_begun_anew() {
+    let tmp = tempfile::tempdir().unwrap();
+    let mut unborn = vec![0; 1 << 20];
+    unborn[9..100].fill(1);
+    for name in ["agp.redb", "agp-log.redb"] {
+        fs::write(tmp.path().join(name), &unborn).unwrap();
+    }
+    filled(tmp.path()).await;
+    let store = open(tmp.path()).unwrap();
+    assert_eq!(store.load().unwrap().tokens.len(), 1);
+    assert_eq!(store.recent_logs(None, 100).unwrap().len(), 50);
+    assert_eq!(fs::read_dir(tmp.path()).unwrap().count(), 2);
+    store.close().await;
 }
 
 #[tokio::test]
