@@ -26,6 +26,9 @@ use crate::server::listener::{Bound, Listener};
 use crate::server::{Gateway, routes, socket};
 use crate::store::{self, Store};
 
+/// How long the end waits for the disk.
+const CLOSE: Duration = Duration::from_secs(10);
+
 /// A running gateway.
 pub struct App {
     gateway: Arc<Gateway>,
@@ -199,7 +202,9 @@ impl App {
         {
             tracing::warn!(tasks = self.tasks.len(), "some tasks did not end in time");
         }
-        store.close().await;
+        if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
+            tracing::warn!("the store could not write everything in time");
+        }
         tracing::info!("stopped");
     }
 }

@@ -166,6 +166,20 @@ impl Dispatcher {
         }
     }
 
+    /// Where an upstream publishes its models and has not been heard yet, waits for it a while. `false`: in vain.
+    pub async fn discovered(&self, snapshot: &mut Arc<Snapshot>) -> bool {
+        !snapshot.waits_for_discovery()
+            || tokio::time::timeout(DISCOVERY, self.runtime.discovered(snapshot))
+                .await
+                .is_ok()
+    }
+
+    /// A request that got past its key but could not be read: it has its row too.
+    pub fn refused(&self, id: RequestId, front: Front, key: &KeyEntry, error: &Error) {
+        let mut ticket = Ticket::open(self.runtime.store.clone(), id, front.dialect(), &key.id);
+        ticket.failed(error, status(front, error));
+    }
+
     /// The route of the model that is asked for, under the key's rights. Where an upstream's list of models has not come
     /// yet, waits for it.
     async fn resolve(
@@ -187,8 +201,11 @@ impl Dispatcher {
                     )
                 })?;
         }
-        if snapshot.route(&request.model).is_none() && snapshot.waits_for_discovery() {
-            let _ = tokio::time::timeout(DISCOVERY, self.runtime.discovered(&mut snapshot)).await;
+        if snapshot.route(&request.model).is_none() && !self.discovered(&mut snapshot).await {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "the upstream's list of models has not come yet",
+            ));
         }
         let unknown = || Error {
             param: Some("model".to_owned()),

@@ -41,7 +41,7 @@ pub struct Runtime {
     pub store: Store,
     /// Every task, and the phases of shutdown.
     pub tasks: Tasks,
-    generations: watch::Sender<u64>,
+    swaps: watch::Sender<()>,
     ask: mpsc::Sender<AccountId>,
     /// What happened to the last reload.
     pub reload: Mutex<Reload>,
@@ -58,13 +58,13 @@ impl Runtime {
         tasks: Tasks,
         ask: mpsc::Sender<AccountId>,
     ) -> Self {
-        let generations = watch::Sender::new(first.generation);
+        let swaps = watch::Sender::new(());
         Self {
             snapshot: ArcSwap::from_pointee(first),
             registry,
             store,
             tasks,
-            generations,
+            swaps,
             ask,
             reload: Mutex::default(),
             started: Timestamp::now(),
@@ -78,22 +78,21 @@ impl Runtime {
 
     /// Puts a snapshot in force.
     pub fn put(&self, snapshot: Snapshot) {
-        let generation = snapshot.generation;
         self.snapshot.store(Arc::new(snapshot));
-        self.generations.send_replace(generation);
+        self.swaps.send_replace(());
     }
 
     /// Told with each snapshot that is put in force.
-    pub fn generations(&self) -> watch::Receiver<u64> {
-        self.generations.subscribe()
+    pub fn swaps(&self) -> watch::Receiver<()> {
+        self.swaps.subscribe()
     }
 
     /// Waits until every upstream that publishes its models has been heard, and hands out the snapshot that knows them.
     pub async fn discovered(&self, snapshot: &mut Arc<Snapshot>) {
-        let mut generations = self.generations();
+        let mut swaps = self.swaps();
         loop {
             *snapshot = self.snapshot();
-            if !snapshot.waits_for_discovery() || generations.changed().await.is_err() {
+            if !snapshot.waits_for_discovery() || swaps.changed().await.is_err() {
                 return;
             }
         }

@@ -104,12 +104,8 @@ fn models(gateway: &Arc<Gateway>) -> BoxedFilter<(Response,)> {
         .and(warp::get())
         .and(with(gateway))
         .and(warp::header::headers_cloned());
-    list.map(|gateway: Arc<Gateway>, headers: HeaderMap| front::models(&gateway, &headers))
-        .or(one.map(
-            |tail: warp::path::Tail, gateway: Arc<Gateway>, headers: HeaderMap| {
-                front::model(tail.as_str(), &gateway, &headers)
-            },
-        ))
+    list.then(front::models)
+        .or(one.then(front::model))
         .unify()
         .boxed()
 }

@@ -32,9 +32,15 @@ pub async fn run(args: Args, tasks: &Tasks, out: &mut dyn Write) -> Result<(), S
         script.client_id().to_owned(),
         script.client_secret().to_owned(),
     );
-    let sim = Sim::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), script, tasks)
-        .await
-        .map_err(|e| format!("the simulated upstream can't listen: {e}"))?;
+    // Tasks of its own: the gateway's shutdown waits for its own only, and the upstream must outlive its streams.
+    let sim_tasks = Tasks::new();
+    let sim = Sim::start(
+        SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        script,
+        &sim_tasks,
+    )
+    .await
+    .map_err(|e| format!("the simulated upstream can't listen: {e}"))?;
     let folder = tempfile::Builder::new()
         .prefix("agp-demo")
         .tempdir()

@@ -119,6 +119,12 @@ impl Exchange {
         }
     }
 
+    /// Gives back the prompt's memory once nothing can be tried again; what was dropped of it is kept.
+    pub fn release_prompt(&mut self) {
+        self.request.turns = Vec::new();
+        self.request.tools = Vec::new();
+    }
+
     async fn attempt(
         &mut self,
         held: Held,

@@ -158,6 +158,7 @@ pub async fn streamed(
             opened = exchange.open(Until::Content, encoding.as_mut()) => opened,
             error = cut(&own, deadline) => Err(error),
         };
+        exchange.release_prompt();
         (exchange, encoding, opened)
     });
     let state = tokio::select! {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::error::{Error, ErrorKind};
+use crate::base::error::{Error, ErrorKind, Origin};
 use crate::base::id::{Dialect, KeyId, RequestId};
 use crate::base::time::Timestamp;
 use crate::ir::{Losses, StopReason, Usage};
@@ -148,6 +148,8 @@ impl Drop for Ticket {
         }
         self.record.latency_ms = millis(self.started.elapsed());
         let r = &self.record;
+        // What a client's mistake is about may quote its prompt: the row has it, the log not.
+        let told = r.error.as_ref().filter(|e| e.origin != Origin::Client);
         tracing::info!(
             request = %r.id,
             status = r.status,
@@ -161,8 +163,7 @@ impl Drop for Ticket {
             output = r.usage.output_total(),
             stream = r.stream,
             error = r.error.as_ref().map(|e| e.kind.as_ref()),
-            message = r.error.as_ref().map(|e| e.message.as_str()),
-            detail = r.error.as_ref().and_then(|e| e.detail.as_deref()),
+            message = told.map(|e| e.message.as_str()),
             "request"
         );
         let empty = LogRecord::new(self.record.id, self.record.at, self.record.dialect);

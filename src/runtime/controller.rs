@@ -259,7 +259,9 @@ impl Controller {
         let runtime = Arc::clone(&self.runtime);
         let present = runtime.snapshot();
         let restart = needs_restart(&self.present.config, &read.config);
-        let generation = present.generation + 1;
+        let same = read.files.revision().0 == present.revision && *read.config == *present.config;
+        // A number is for a revision: a secret file that changed by itself makes a new snapshot of the same one.
+        let generation = present.generation + u64::from(!same);
         let wired = wire(
             &read,
             &runtime.registry,
@@ -271,7 +273,6 @@ impl Controller {
             Ok(snapshot) => snapshot,
             Err(errors) => return self.refuse(errors),
         };
-        let same = snapshot.revision == present.revision && *read.config == *present.config;
         let commit = match self.surroundings.prepare(&read.config) {
             Ok(commit) => commit,
             Err(error) => return self.refuse(vec![error]),
@@ -287,8 +288,7 @@ impl Controller {
             tracing::warn!(severity = severity.as_str(), "{line}");
         }
         commit();
-        // A secret file may have changed while the files stayed the same, so a snapshot is put in force all the same.
-        self.put(snapshot);
+        self.put(snapshot, !same);
         if !same {
             tracing::info!(
                 generation,
@@ -318,10 +318,10 @@ impl Controller {
             &self.runtime.registry,
             &self.keyring,
             Some(&present),
-            present.generation + 1,
+            present.generation,
         );
         match wired {
-            Ok(snapshot) => self.put(snapshot),
+            Ok(snapshot) => self.put(snapshot, false),
             Err(errors) => tracing::warn!(
                 errors = errors.join("; "),
                 "routes keep the models known before"
@@ -329,16 +329,18 @@ impl Controller {
         }
     }
 
-    fn put(&self, snapshot: Snapshot) {
+    fn put(&self, snapshot: Snapshot, numbered: bool) {
         self.runtime
             .registry
             .retain(|id| snapshot.accounts.contains_key(id));
         self.runtime.put(snapshot);
-        let store = self.runtime.store.clone();
-        // The number is for the history to come: nothing waits for it.
-        self.runtime.tasks.spawn(async move {
-            store.next_generation().await;
-        });
+        if numbered {
+            let store = self.runtime.store.clone();
+            // So that the number is never used again, also after a restart; nothing waits for the disk.
+            self.runtime.tasks.spawn(async move {
+                store.next_generation().await;
+            });
+        }
     }
 
     fn refuse(&self, errors: Vec<String>) {

@@ -33,7 +33,7 @@ pub async fn run(
 ) {
     let drain = runtime.tasks.drain().clone();
     let mut tokens = tokio::time::interval(TOKENS);
-    let mut generations = runtime.generations();
+    let mut swaps = runtime.swaps();
     let mut retry = FIRST_RETRY;
     let round = tokio::time::sleep(Duration::ZERO);
     tokio::pin!(round);
@@ -68,7 +68,7 @@ pub async fn run(
                     }
                 }
             }
-            changed = generations.changed() => {
+            changed = swaps.changed() => {
                 if changed.is_err() {
                     return;
                 }

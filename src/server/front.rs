@@ -56,17 +56,25 @@ async fn decode<B: Buf>(
         .get(CONTENT_LENGTH)
         .and_then(|n| n.to_str().ok())
         .and_then(|n| n.parse().ok());
-    let bytes = body::read(body, length, snapshot.config.server.max_body).await?;
-    let request = front.decode_request(&bytes)?;
-    Ok((
-        Asker {
-            id,
-            snapshot,
-            key,
-            front,
-        },
-        request,
-    ))
+    let read = async {
+        let bytes = body::read(body, length, snapshot.config.server.max_body).await?;
+        front.decode_request(&bytes)
+    };
+    match read.await {
+        Ok(request) => Ok((
+            Asker {
+                id,
+                snapshot,
+                key,
+                front,
+            },
+            request,
+        )),
+        Err(error) => {
+            gateway.dispatcher.refused(id, front, &key, &error);
+            Err(error)
+        }
+    }
 }
 
 /// Refusals before there is a ledger are told at debug: anybody can cause them.
@@ -97,11 +105,12 @@ pub async fn count<B: Buf>(
 }
 
 /// The models that the key may use.
-pub fn models(gateway: &Gateway, headers: &HeaderMap) -> Response {
-    let (id, front) = (RequestId::generate(), front_of(headers));
-    let snapshot = gateway.dispatcher.runtime.snapshot();
-    match auth::key(headers, &snapshot, Timestamp::now()) {
+pub async fn models(gateway: Arc<Gateway>, headers: HeaderMap) -> Response {
+    let (id, front) = (RequestId::generate(), front_of(&headers));
+    let mut snapshot = gateway.dispatcher.runtime.snapshot();
+    match auth::key(&headers, &snapshot, Timestamp::now()) {
         Ok(key) => {
+            gateway.dispatcher.discovered(&mut snapshot).await;
             let models: Vec<_> = snapshot.models(&key).cloned().collect();
             reply::json(StatusCode::OK, front.encode_models(&models), id)
         }
@@ -110,23 +119,27 @@ pub fn models(gateway: &Gateway, headers: &HeaderMap) -> Response {
 }
 
 /// One model.
-pub fn model(name: &str, gateway: &Gateway, headers: &HeaderMap) -> Response {
-    let (id, front) = (RequestId::generate(), front_of(headers));
-    let snapshot = gateway.dispatcher.runtime.snapshot();
-    let name = percent_decode_str(name).decode_utf8_lossy();
-    let found = auth::key(headers, &snapshot, Timestamp::now()).and_then(|key| {
-        let found = snapshot
-            .models(&key)
-            .find(|model| model.id == name)
-            .cloned();
-        found.ok_or_else(|| Error {
-            param: Some("model".to_owned()),
-            ..Error::new(
-                ErrorKind::UnknownModel,
-                "this model does not exist, or this key may not use it",
-            )
-        })
-    });
+pub async fn model(name: warp::path::Tail, gateway: Arc<Gateway>, headers: HeaderMap) -> Response {
+    let (id, front) = (RequestId::generate(), front_of(&headers));
+    let mut snapshot = gateway.dispatcher.runtime.snapshot();
+    let name = percent_decode_str(name.as_str()).decode_utf8_lossy();
+    let found = match auth::key(&headers, &snapshot, Timestamp::now()) {
+        Ok(key) => {
+            gateway.dispatcher.discovered(&mut snapshot).await;
+            let found = snapshot
+                .models(&key)
+                .find(|model| model.id == name)
+                .cloned();
+            found.ok_or_else(|| Error {
+                param: Some("model".to_owned()),
+                ..Error::new(
+                    ErrorKind::UnknownModel,
+                    "this model does not exist, or this key may not use it",
+                )
+            })
+        }
+        Err(error) => Err(error),
+    };
     match found {
         Ok(model) => reply::json(StatusCode::OK, front.encode_model(&model), id),
         Err(error) => refuse(front, &error, id),
