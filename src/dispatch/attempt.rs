@@ -16,7 +16,7 @@ use crate::upstream::antigravity::envelope::{self, EnvelopeMeta, RequestType};
 use crate::upstream::classify;
 use crate::upstream::client::BodyStream;
 use crate::wire::gemini::{self, StreamDecoder, Target};
-use crate::wire::sse::{SseError, SseParser};
+use crate::wire::sse::SseParser;
 
 /// Largest single event of an upstream's stream: a 4K picture as base64 with room to spare.
 const MAX_FRAME: usize = 32 << 20;
@@ -253,19 +253,19 @@ impl Call {
         };
         match chunk {
             Some(Ok(bytes)) => {
-                let pushed = sse.push(&bytes, &mut |frame| decoder.frame(frame.data, &mut take));
-                if let Err(broken) = pushed {
-                    fault = fault.or(Some(garbage(&broken)));
+                if let Err(broken) =
+                    sse.push(&bytes, &mut |frame| decoder.frame(frame.data, &mut take))
+                {
+                    decoder.broken(&broken, &mut take);
                 }
             }
+            // All was said but the last counts: a silence or a cut after that breaks nothing off.
+            Some(Err(_)) if decoder.is_finished() => decoder.end(&mut take),
             Some(Err(failure)) => return Err(failure),
-            None => {
-                if let Err(broken) = sse.finish(&mut |frame| decoder.frame(frame.data, &mut take)) {
-                    fault = fault.or(Some(garbage(&broken)));
-                } else {
-                    decoder.end(&mut take);
-                }
-            }
+            None => match sse.finish(&mut |frame| decoder.frame(frame.data, &mut take)) {
+                Ok(()) => decoder.end(&mut take),
+                Err(broken) => decoder.broken(&broken, &mut take),
+            },
         }
         fault.map_or(Ok(()), Err)
     }
@@ -275,10 +275,6 @@ impl Call {
         let rest = async { while let Some(Ok(_)) = self.body.next().await {} };
         let _ = tokio::time::timeout(std::time::Duration::from_millis(100), rest).await;
     }
-}
-
-fn garbage(broken: &SseError) -> Failure {
-    Failure::new(Class::UpstreamGarbage, broken.to_string())
 }
 
 fn to_failure(fault: &Fault<'_>) -> Failure {
