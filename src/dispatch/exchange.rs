@@ -404,25 +404,38 @@ impl Exchange {
                 .upstreams
                 .push(held.seat().account.upstream.clone());
         }
-        if let Ok(free) = self.seating.take(&self.tried) {
-            drop(held);
-            return Ok(self.seated(free));
-        }
-        if let Some(delay) = or_same {
+        let blocked = match self.seating.take(&self.tried) {
+            Ok(free) => {
+                drop(held);
+                return Ok(self.seated(free));
+            }
+            Err(blocked) => blocked,
+        };
+        // While the model itself cools the same account is no way out.
+        let model_cools = matches!(blocked, Blocked::ModelCooling(_));
+        if let Some(delay) = or_same.filter(|_| !model_cools) {
             self.plan.repeat_same();
             tokio::time::sleep(delay).await;
             let host = held.target().upstream.first_host(Timestamp::now());
             return Ok((held, host));
         }
         // What cools is left out until it is ready by itself; what has another trouble is not worth waiting for.
-        if !matches!(failure.class, Class::RateLimited | Class::QuotaExhausted) {
+        if !matches!(
+            failure.class,
+            Class::RateLimited | Class::QuotaExhausted | Class::Capacity
+        ) {
             self.barred.accounts.push(account);
         }
         drop(held);
         let left = until
             .since(Timestamp::now())
             .min(self.snapshot.config.routing.queue_timeout);
-        match self.seat(self.barred.clone(), left).await {
+        let excluded = if model_cools && self.seating.any_left(&self.tried) {
+            &self.tried
+        } else {
+            &self.barred
+        };
+        match self.seat(excluded.clone(), left).await {
             Ok(free) => Ok(self.seated(free)),
             Err(refused) => Err(self.nothing_left(failure, refused)),
         }

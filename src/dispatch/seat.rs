@@ -95,6 +95,12 @@ impl Seating {
         Err(blocked)
     }
 
+    /// Whether the route has an account that is not left out, ready or not.
+    pub fn any_left(&self, excluded: &Excluded) -> bool {
+        let mut targets = self.route.targets.iter();
+        targets.any(|target| self.candidates(target, excluded).any(|c| !c.excluded))
+    }
+
     /// An account that is well, whether or not its slots are taken: for calls that send no prompt to be answered.
     pub fn idle(&self, excluded: &Excluded) -> Option<(&RouteTarget, &Seat)> {
         let now = Timestamp::now();

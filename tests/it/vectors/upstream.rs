@@ -82,8 +82,12 @@ pub(super) fn decision(input: &Value) -> Result<Vec<Value>, String> {
 fn answer(front: Front, failure: &agp::pool::failure::Failure) -> Result<Value, String> {
     let response = agp::server::reply::error(front, &failure.to_error(), RequestId::generate());
     let (parts, body) = response.into_parts();
-    let body = block_on(async { body.collect().await.map(|b| b.to_bytes()) })
-        .map_err(|e| e.to_string())?;
+    let body = block_on(async {
+        body.collect()
+            .await
+            .map(http_body_util::Collected::to_bytes)
+    })
+    .map_err(|e| e.to_string())?;
     let body: Value = serde_json::from_slice(&body).map_err(|e| e.to_string())?;
     let headers: Map<String, Value> = parts
         .headers
