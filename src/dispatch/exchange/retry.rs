@@ -1,0 +1,200 @@
+//! Where a request sits, and what follows a failed try.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::base::error::{Error, ErrorKind, Origin};
+use crate::base::time::Timestamp;
+use crate::dispatch::exchange::Exchange;
+use crate::dispatch::plan::{Facts, Next};
+use crate::dispatch::queue::{Blocked, Refused};
+use crate::dispatch::seat::{Excluded, Held};
+use crate::pool::failure::{Class, Failure};
+
+impl Exchange {
+    pub(super) async fn first_seat(&mut self) -> Result<Held, Error> {
+        let timeout = self.snapshot.config.routing.queue_timeout;
+        match self.seat(Excluded::default(), timeout).await {
+            Ok(held) => Ok(held),
+            Err(refused) => Err(self.no_seat(refused)),
+        }
+    }
+
+    async fn seat(&mut self, excluded: Excluded, timeout: Duration) -> Result<Held, Refused> {
+        let began = Instant::now();
+        let tag = excluded.is_empty().then(|| self.seating.tag());
+        let seating = self.seating.clone();
+        let max = self.snapshot.config.routing.max_queue as usize;
+        let queue = Arc::clone(&self.dispatcher.queue);
+        let seat = queue
+            .acquire(tag, move || seating.take(&excluded), timeout, max)
+            .await;
+        self.ticket.waited(began.elapsed());
+        seat
+    }
+
+    /// What the client is told when no account can serve and no try has been made.
+    fn no_seat(&mut self, refused: Refused) -> Error {
+        self.ticket
+            .verdicts(self.seating.verdicts(&Excluded::default()));
+        let now = Timestamp::now();
+        let error = |kind, text: &'static str| Error::new(kind, text).with_origin(Origin::Upstream);
+        match refused {
+            Refused::QueueFull => error(
+                ErrorKind::RateLimited,
+                "too many requests are waiting for a free account",
+            )
+            .with_retry_after(Duration::from_secs(1)),
+            Refused::Blocked(Blocked::Full) => {
+                error(ErrorKind::RateLimited, "all accounts are busy")
+                    .with_retry_after(Duration::from_secs(1))
+            }
+            Refused::Blocked(Blocked::Cooling(until)) => error(
+                ErrorKind::RateLimited,
+                "all accounts are cooling down for this model",
+            )
+            .with_retry_after(until.since(now)),
+            Refused::Blocked(Blocked::ModelCooling(until)) => error(
+                ErrorKind::Overloaded,
+                "the upstream has no capacity for this model at present",
+            )
+            .with_retry_after(until.since(now)),
+            Refused::Blocked(Blocked::NeedsPerson) => error(
+                ErrorKind::Unavailable,
+                "every account for this model waits for the operator: see `agp status` on the gateway",
+            ),
+            Refused::Blocked(Blocked::Exhausted) => error(
+                ErrorKind::Unavailable,
+                "no account is configured that may serve this model for this key",
+            ),
+        }
+    }
+
+    /// A try failed before anything reached the client: the next place and host, or the error to tell.
+    pub(super) async fn after(
+        &mut self,
+        held: Held,
+        host: usize,
+        failure: &Failure,
+        sent: bool,
+    ) -> Result<(Held, usize), Error> {
+        let upstream = Arc::clone(&held.target().upstream);
+        let now = Timestamp::now();
+        if sent && failure.class == Class::Network {
+            upstream.host_failed(host, now);
+        }
+        let next_host = upstream.next_host(host, now).filter(|_| sent);
+        let facts = Facts {
+            now,
+            another_host: next_host.is_some(),
+        };
+        let next = self.plan.after(failure, facts);
+        // A stale token is no news about the account until a fresh one is refused too.
+        if next != Next::Refresh {
+            self.dispatcher
+                .runtime
+                .failed(held.seat(), held.target(), failure);
+        }
+        match next {
+            Next::NextHost => Ok((held, next_host.unwrap_or(host))),
+            Next::Budget => Ok((held, host)),
+            Next::Repair => {
+                let signatures = std::mem::take(&mut self.used_signatures);
+                self.dispatcher
+                    .replay
+                    .forget(&self.seating.key.id, &signatures);
+                Ok((held, host))
+            }
+            Next::Refresh => {
+                self.stale = true;
+                Ok((held, host))
+            }
+            Next::Same(delay) => {
+                tokio::time::sleep(delay).await;
+                Ok((held, host))
+            }
+            Next::Other { or_same, until } => self.other(held, failure, or_same, until).await,
+            Next::GiveUp => Err(failure.to_error()),
+        }
+    }
+
+    async fn other(
+        &mut self,
+        held: Held,
+        failure: &Failure,
+        or_same: Option<Duration>,
+        until: Timestamp,
+    ) -> Result<(Held, usize), Error> {
+        let account = held.seat().account.id.clone();
+        if !self.tried.accounts.contains(&account) {
+            self.tried.accounts.push(account.clone());
+        }
+        if failure.class == Class::OauthConfig {
+            self.tried
+                .upstreams
+                .push(held.seat().account.upstream.clone());
+            self.barred
+                .upstreams
+                .push(held.seat().account.upstream.clone());
+        }
+        let blocked = match self.seating.take(&self.tried) {
+            Ok(free) => {
+                drop(held);
+                return Ok(self.seated(free));
+            }
+            Err(blocked) => blocked,
+        };
+        // While the model itself cools the same account is no way out.
+        let model_cools = matches!(blocked, Blocked::ModelCooling(_));
+        if let Some(delay) = or_same.filter(|_| !model_cools) {
+            self.plan.repeat_same();
+            tokio::time::sleep(delay).await;
+            let host = held.target().upstream.first_host(Timestamp::now());
+            return Ok((held, host));
+        }
+        // What cools is left out until it is ready by itself; what has another trouble is not worth waiting for.
+        if !matches!(
+            failure.class,
+            Class::RateLimited | Class::QuotaExhausted | Class::Capacity
+        ) {
+            self.barred.accounts.push(account);
+        }
+        drop(held);
+        let left = until
+            .since(Timestamp::now())
+            .min(self.snapshot.config.routing.queue_timeout);
+        let excluded = if model_cools && self.seating.any_left(&self.tried) {
+            &self.tried
+        } else {
+            &self.barred
+        };
+        match self.seat(excluded.clone(), left).await {
+            Ok(free) => Ok(self.seated(free)),
+            Err(refused) => Err(self.nothing_left(failure, refused)),
+        }
+    }
+
+    fn seated(&mut self, held: Held) -> (Held, usize) {
+        self.plan.new_account();
+        let host = held.target().upstream.first_host(Timestamp::now());
+        (held, host)
+    }
+
+    /// The last failure's error, with the moment at which the first account is ready again.
+    fn nothing_left(&mut self, failure: &Failure, refused: Refused) -> Error {
+        self.ticket
+            .verdicts(self.seating.verdicts(&Excluded::default()));
+        let mut error = failure.to_error();
+        if let Refused::Blocked(Blocked::Cooling(until)) = refused
+            && matches!(
+                error.kind,
+                ErrorKind::RateLimited | ErrorKind::QuotaExhausted
+            )
+        {
+            error.retry_after = Some(until.since(Timestamp::now()));
+        }
+        error
+    }
+}
