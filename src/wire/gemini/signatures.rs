@@ -111,6 +111,12 @@ impl Replay<'_> {
                 drop_thoughts(contents, losses);
                 return false;
             };
+            // It may stand further back, behind text that a client put first.
+            if let Part::Thought { text: found, .. } = &thought {
+                content
+                    .parts
+                    .retain(|p| !matches!(p, Part::Thought { text, .. } if text == found));
+            }
             content.parts.insert(0, thought);
         }
         true

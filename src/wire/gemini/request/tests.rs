@@ -306,6 +306,31 @@ fn claudes_thinking_comes_back_from_the_client_or_the_store() {
 }
 
 #[test]
+fn thinking_behind_other_text_is_put_in_front_once() {
+    let up = upstream(NATIVE);
+    let mut req = claude_loop(Some(thinking(
+        "deep",
+        Some((Some(SignatureFamily::Claude), NATIVE)),
+    )));
+    req.turns[1].blocks.insert(0, text("first").into());
+    let mut known = Known::default();
+    known.calls.insert(
+        "t1".to_owned(),
+        KnownCall {
+            family: SignatureFamily::Claude,
+            signature: NATIVE.to_owned(),
+            thinking: Some("deep".to_owned()),
+        },
+    );
+    let out = run(&req, "claude-opus-4-6-thinking", &known, |_| {}).unwrap();
+    assert_eq!(thought_of(&out), (Some("deep"), Some(up.as_str())));
+    assert_eq!(
+        out.body["contents"][1]["parts"].as_array().unwrap().len(),
+        3
+    );
+}
+
+#[test]
 fn claude_goes_without_thinking_only_where_nothing_else_helps() {
     let gemini = Some(SignatureFamily::Gemini);
     let foreign = thinking("deep", Some((gemini, NATIVE)));

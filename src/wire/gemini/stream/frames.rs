@@ -64,7 +64,7 @@ pub(super) struct Answer<'a> {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Candidate<'a> {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(super) index: u32,
     #[serde(borrow, default, deserialize_with = "or_default")]
     pub(super) content: Content<'a>,
