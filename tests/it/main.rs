@@ -2,6 +2,8 @@
 
 // The attributes tell the lints that helpers here are tests too.
 #[cfg(test)]
+mod broken;
+#[cfg(test)]
 mod streaming;
 #[cfg(test)]
 mod support;

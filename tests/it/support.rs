@@ -34,7 +34,8 @@ pub(crate) struct TestApp {
     /// The gateway's tasks.
     pub(crate) tasks: Tasks,
     app: Option<App>,
-    _sim_tasks: Tasks,
+    /// Those of the simulator and of clients.
+    others: Tasks,
 }
 
 /// Waits for something, but not for ever.
@@ -75,8 +76,8 @@ impl TestApp {
             };
             agp::app::log::start(&log).unwrap();
         }
-        let sim_tasks = Tasks::new();
-        let sim = simulate(&value, &sim_tasks).await;
+        let others = Tasks::new();
+        let sim = simulate(&value, &others).await;
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -89,7 +90,7 @@ impl TestApp {
             dir: tempfile::tempdir().unwrap(),
             tasks: Tasks::new(),
             app: None,
-            _sim_tasks: sim_tasks,
+            others,
         };
         app.save();
         app.boot().await;
@@ -128,6 +129,14 @@ impl TestApp {
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
         self.boot().await;
+    }
+
+    /// Runs something beside the test.
+    pub(crate) fn aside<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        self.others.spawn(future)
     }
 
     /// The configuration file.
