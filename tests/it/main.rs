@@ -1,5 +1,13 @@
 //! Tests of the crate from outside.
 
-// The attribute tells the lints that helpers here are tests too.
+// The attributes tell the lints that helpers here are tests too.
+#[cfg(test)]
+mod broken;
+#[cfg(test)]
+mod input;
+#[cfg(test)]
+mod streaming;
+#[cfg(test)]
+mod support;
 #[cfg(test)]
 mod vectors;
