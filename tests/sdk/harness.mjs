@@ -92,6 +92,11 @@ function control(url) {
     clear: () => at("/control/requests", { method: "DELETE" }),
     release: (times = 1) => at(`/control/release?times=${times}`, { method: "POST" }),
     state: () => at("/control/state"),
+    /** How many generations are under way. */
+    async running() {
+      const { loads } = await at("/control/state");
+      return loads.find((load) => !load.account && !load.model)?.current ?? 0;
+    },
   };
 }
 
