@@ -187,14 +187,15 @@ impl Exchange {
         self.ticket
             .verdicts(self.seating.verdicts(&Excluded::default()));
         let mut error = failure.to_error();
-        if let Refused::Blocked(Blocked::Cooling(until)) = refused
-            && matches!(
-                error.kind,
-                ErrorKind::RateLimited | ErrorKind::QuotaExhausted
+        let until = match (refused, error.kind) {
+            (
+                Refused::Blocked(Blocked::Cooling(until)),
+                ErrorKind::RateLimited | ErrorKind::QuotaExhausted,
             )
-        {
-            error.retry_after = Some(until.since(Timestamp::now()));
-        }
+            | (Refused::Blocked(Blocked::ModelCooling(until)), ErrorKind::Overloaded) => until,
+            _ => return error,
+        };
+        error.retry_after = Some(until.since(Timestamp::now()));
         error
     }
 }
