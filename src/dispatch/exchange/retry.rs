@@ -139,6 +139,15 @@ impl Exchange {
                 .upstreams
                 .push(held.seat().account.upstream.clone());
         }
+        // What cools is waited for until it is ready by itself; what has another trouble is not come back to, unless the
+        // same account may be repeated.
+        let passes = matches!(
+            failure.class,
+            Class::RateLimited | Class::QuotaExhausted | Class::Capacity
+        );
+        if or_same.is_none() && !passes {
+            self.barred.accounts.push(account.clone());
+        }
         let blocked = match self.seating.take(&self.tried) {
             Ok(free) => {
                 drop(held);
@@ -154,11 +163,7 @@ impl Exchange {
             let host = held.target().upstream.first_host(Timestamp::now());
             return Ok((held, host));
         }
-        // What cools is left out until it is ready by itself; what has another trouble is not worth waiting for.
-        if !matches!(
-            failure.class,
-            Class::RateLimited | Class::QuotaExhausted | Class::Capacity
-        ) {
+        if or_same.is_some() && !passes {
             self.barred.accounts.push(account);
         }
         drop(held);
