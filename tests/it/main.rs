@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod broken;
 #[cfg(test)]
+mod failover;
+#[cfg(test)]
 mod input;
 #[cfg(test)]
 mod streaming;
