@@ -1,5 +1,9 @@
 //! Tests of the crate from outside.
 
-// The attribute tells the lints that helpers here are tests too.
+// The attributes tell the lints that helpers here are tests too.
+#[cfg(test)]
+mod arch;
+#[cfg(test)]
+mod deps;
 #[cfg(test)]
 mod vectors;
