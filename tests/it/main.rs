@@ -2,7 +2,13 @@
 
 // The attributes tell the lints that helpers here are tests too.
 #[cfg(test)]
+mod arch;
+#[cfg(test)]
 mod broken;
+#[cfg(test)]
+mod deps;
+#[cfg(test)]
+mod failover;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
