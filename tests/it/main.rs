@@ -8,6 +8,8 @@ mod failover;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod queue;
+#[cfg(test)]
 mod streaming;
 #[cfg(test)]
 mod support;
