@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod broken;
 #[cfg(test)]
+mod cooldown;
+#[cfg(test)]
 mod failover;
 #[cfg(test)]
 mod input;
@@ -13,5 +15,7 @@ mod queue;
 mod streaming;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tokens;
 #[cfg(test)]
 mod vectors;
