@@ -2,6 +2,8 @@
 
 // The attributes tell the lints that helpers here are tests too.
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 mod broken;
 #[cfg(test)]
 mod cooldown;
@@ -11,6 +13,8 @@ mod failover;
 mod input;
 #[cfg(test)]
 mod queue;
+#[cfg(test)]
+mod signatures;
 #[cfg(test)]
 mod streaming;
 #[cfg(test)]
