@@ -14,6 +14,8 @@ mod input;
 #[cfg(test)]
 mod queue;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod signatures;
 #[cfg(test)]
 mod streaming;
