@@ -1,26 +1,36 @@
 //! The log: one subscriber whose level and form follow the file.
 
+use tracing::Subscriber;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 use crate::config::model::{Log, LogFormat};
 
-type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
+type Lines = Box<dyn Layer<Registry> + Send + Sync>;
+type Written = tracing_subscriber::layer::Layered<reload::Layer<Lines, Registry>, Registry>;
 
 /// Puts another form or level in force.
 #[derive(Clone)]
-pub struct LogHandle(reload::Handle<Boxed, Registry>);
+pub struct LogHandle {
+    lines: reload::Handle<Lines, Registry>,
+    filter: reload::Handle<EnvFilter, Written>,
+}
 
 impl LogHandle {
     /// From now on log by this layer.
     pub fn put(&self, layer: LogLayer) {
-        let _ = self.0.reload(layer.0);
+        let _ = self.lines.reload(layer.lines);
+        let _ = self.filter.reload(layer.filter);
     }
 }
 
-/// A form and level that are known to be good.
-pub struct LogLayer(Boxed);
+/// A form and level that are known to be good. They are two layers: one that carries its own filter gets its id when the
+/// subscriber is built, and a replacement would never have one.
+pub struct LogLayer {
+    lines: Lines,
+    filter: EnvFilter,
+}
 
 /// The layer that `[log]` asks for. Lines go to standard error.
 ///
@@ -32,10 +42,11 @@ pub fn layer(log: &Log) -> Result<LogLayer, String> {
     })?;
     let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    Ok(LogLayer(match log.format {
-        LogFormat::Text => lines.with_ansi(ansi).with_filter(filter).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
-    }))
+    let lines = match log.format {
+        LogFormat::Text => lines.with_ansi(ansi).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    Ok(LogLayer { lines, filter })
 }
 
 /// Begins to log.
@@ -43,8 +54,45 @@ pub fn layer(log: &Log) -> Result<LogLayer, String> {
 /// # Errors
 /// As [`layer`].
 pub fn start(log: &Log) -> Result<LogHandle, String> {
-    let (reloadable, handle) = reload::Layer::new(layer(log)?.0);
+    let (subscriber, handle) = subscriber(layer(log)?);
     // A second start (tests) keeps the first subscriber.
-    let _ = tracing_subscriber::registry().with(reloadable).try_init();
-    Ok(LogHandle(handle))
+    let _ = subscriber.try_init();
+    Ok(handle)
+}
+
+fn subscriber(layer: LogLayer) -> (impl Subscriber + Send + Sync, LogHandle) {
+    let (lines, lines_handle) = reload::Layer::new(layer.lines);
+    let (filter, filter_handle) = reload::Layer::new(layer.filter);
+    let handle = LogHandle {
+        lines: lines_handle,
+        filter: filter_handle,
+    };
+    let subscriber = tracing_subscriber::registry().with(lines).with(filter);
+    (subscriber, handle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(level: &str, format: LogFormat) -> LogLayer {
+        let level = level.to_owned();
+        layer(&Log { level, format }).unwrap()
+    }
+
+    #[test]
+    fn form_and_level_change_while_it_logs() {
+        let (subscriber, handle) = subscriber(log("warn", LogFormat::Text));
+        tracing::subscriber::with_default(subscriber, || {
+            assert!(!tracing::enabled!(tracing::Level::INFO));
+            tracing::warn!("told as text");
+            handle.put(log("debug", LogFormat::Json));
+            assert!(tracing::enabled!(tracing::Level::DEBUG));
+            assert!(!tracing::enabled!(tracing::Level::TRACE));
+            tracing::debug!("told as JSON");
+            handle.put(log("error", LogFormat::Text));
+            assert!(!tracing::enabled!(tracing::Level::WARN));
+            tracing::error!("told as text again");
+        });
+    }
 }

@@ -10,6 +10,7 @@ use crate::runtime::controller::{self, Places, Read};
 /// Arguments of `agp serve`.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(after_help = "Example:\n  agp serve --config agp.toml --state-dir .")]
+#[group(skip)]
 pub struct Args {
     /// The configuration file; without it $`AGP_CONFIG`, else ./agp.toml
     #[arg(long, value_name = "FILE")]

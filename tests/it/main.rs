@@ -4,6 +4,16 @@
 #[cfg(test)]
 mod arch;
 #[cfg(test)]
+mod broken;
+#[cfg(test)]
 mod deps;
+#[cfg(test)]
+mod failover;
+#[cfg(test)]
+mod input;
+#[cfg(test)]
+mod streaming;
+#[cfg(test)]
+mod support;
 #[cfg(test)]
 mod vectors;

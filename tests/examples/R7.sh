@@ -1,0 +1,1 @@
+curl -sS $BASE/v1/models -H "Authorization: Bearer $KEY"
