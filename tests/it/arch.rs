@@ -50,7 +50,7 @@ const AT_HOME: &[(&str, &[&str])] = &[
     (r"\bredb\b", &["store"]),
     (r"\bwarp::", &["server"]),
     (
-        r"\breqwest::",
+        r"\breqwest::(?:Client|Request|Response|Body|Proxy|Certificate)",
         &["upstream", "runtime/handle.rs", "cli/login.rs"],
     ),
 ];
@@ -63,7 +63,7 @@ const PURE: &[(&str, &str)] = &[
     ),
     (
         "ir",
-        r"\b(?:tokio|parking_lot|arc_swap|getrandom|reqwest|std::fs|std::sync|Timestamp::now|serde)\b",
+        r"\b(?:tokio|parking_lot|arc_swap|getrandom|reqwest|std::fs|std::sync|Timestamp::now)\b",
     ),
 ];
 

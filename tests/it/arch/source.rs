@@ -7,20 +7,20 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// One file of `src/`.
-pub struct Source {
+pub(super) struct Source {
     /// Below `src/`, such as `pool/select.rs`.
-    pub path: String,
+    pub(super) path: String,
     /// The text with comments, strings and characters blanked; the lines are those of the file.
-    pub code: String,
+    pub(super) code: String,
     /// `code` with its test items blanked as well; empty for a file of tests.
-    pub production: String,
+    pub(super) production: String,
     /// Lines of the file that are no tests.
-    pub n_lines: usize,
+    pub(super) n_lines: usize,
 }
 
 impl Source {
     /// A file that is no file of tests.
-    pub fn new(path: &str, text: &str) -> Self {
+    pub(super) fn new(path: &str, text: &str) -> Self {
         let code = blank_texts(text);
         let (production, n_tests) = blank_tests(&code);
         Self {
@@ -32,18 +32,18 @@ impl Source {
     }
 
     /// The file's own modules, outermost first: `wire/json/read.rs` is `wire`, `json`, `read`.
-    pub fn modules(&self) -> Vec<&str> {
+    pub(super) fn modules(&self) -> Vec<&str> {
         self.path.trim_end_matches(".rs").split('/').collect()
     }
 
     /// The line, counted from 1, of a place in the text.
-    pub fn line(text: &str, at: usize) -> usize {
+    pub(super) fn line(text: &str, at: usize) -> usize {
         text[..at].matches('\n').count() + 1
     }
 }
 
 /// All files of `src/`, in order. Files that another one declares under `#[cfg(test)]` are tests as a whole.
-pub fn all() -> Vec<Source> {
+pub(super) fn all() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut sources = Vec::new();
     walk(&root, "", &mut sources);
@@ -68,7 +68,7 @@ fn walk(folder: &Path, prefix: &str, sources: &mut Vec<Source>) {
         let name = format!("{prefix}{}", entry.file_name().to_str().unwrap());
         if entry.file_type().unwrap().is_dir() {
             walk(&entry.path(), &format!("{name}/"), sources);
-        } else if name.ends_with(".rs") {
+        } else if entry.path().extension().is_some_and(|e| e == "rs") {
             sources.push(Source::new(
                 &name,
                 &fs::read_to_string(entry.path()).unwrap(),
@@ -203,7 +203,7 @@ fn blank_tests(code: &str) -> (String, usize) {
 }
 
 /// The end of the item that begins at `from`: its `;`, or the brace that closes its body.
-pub fn item_end(code: &[u8], from: usize) -> usize {
+pub(super) fn item_end(code: &[u8], from: usize) -> usize {
     let mut depth = 0_usize;
     for (at, byte) in code.iter().enumerate().skip(from) {
         match byte {
