@@ -8,6 +8,8 @@ mod broken;
 #[cfg(test)]
 mod deps;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod failover;
 #[cfg(test)]
 mod input;
