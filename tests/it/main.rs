@@ -12,6 +12,8 @@ mod cooldown;
 #[cfg(test)]
 mod deps;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod failover;
 #[cfg(test)]
 mod input;
