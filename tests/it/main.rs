@@ -6,7 +6,11 @@ mod answers;
 #[cfg(test)]
 mod broken;
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod cooldown;
+#[cfg(test)]
+mod disk;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
