@@ -4,11 +4,15 @@
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod arch;
+#[cfg(test)]
 mod broken;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod cooldown;
+#[cfg(test)]
+mod deps;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]

@@ -192,15 +192,19 @@ impl Exchange {
         self.ticket
             .verdicts(self.seating.verdicts(&Excluded::default()));
         let mut error = failure.to_error();
-        let until = match (refused, error.kind) {
+        let told = match (refused, error.kind) {
             (
                 Refused::Blocked(Blocked::Cooling(until)),
                 ErrorKind::RateLimited | ErrorKind::QuotaExhausted,
             )
-            | (Refused::Blocked(Blocked::ModelCooling(until)), ErrorKind::Overloaded) => until,
-            _ => return error,
+            | (Refused::Blocked(Blocked::ModelCooling(until)), ErrorKind::Overloaded) => {
+                Some(until)
+            }
+            _ => None,
         };
-        error.retry_after = Some(until.since(Timestamp::now()));
+        if let Some(until) = told {
+            error.retry_after = Some(until.since(Timestamp::now()));
+        }
         error
     }
 }
