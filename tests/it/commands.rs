@@ -20,7 +20,8 @@ const FLASH: &str = "gemini-2.5-flash";
 /// A folder with a file in it, and the simulator that it names.
 struct Place {
     dir: tempfile::TempDir,
-    sim: Sim,
+    /// Kept: dropped, it stops.
+    _sim: Sim,
     listen: String,
 }
 
@@ -35,7 +36,11 @@ impl Place {
             .at(&["upstreams", "antigravity"], "kind", "antigravity");
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("agp.toml"), setup.text(&sim.url())).unwrap();
-        Self { dir, sim, listen }
+        Self {
+            dir,
+            _sim: sim,
+            listen,
+        }
     }
 
     fn path(&self) -> &Path {
@@ -392,7 +397,9 @@ async fn a_hashed_password_can_be_put_into_the_file() {
     };
     assert!(good("a long enough password") && !good("a long enough password\n"));
     let mut text = std::fs::read_to_string(place.path().join("agp.toml")).unwrap();
-    text.push_str(&format!("\n[admin]\npassword_hash = \"{hash}\"\n"));
+    text += "\n[admin]\npassword_hash = \"";
+    text += hash;
+    text += "\"\n";
     std::fs::write(place.path().join("agp.toml"), text).unwrap();
     let left = run(agp(place.path(), &["validate"]), "").await;
     assert_eq!(left.code, 0, "{left:?}");
