@@ -21,6 +21,9 @@ use crate::wire::sse::SseParser;
 /// Largest single event of an upstream's stream: a 4K picture as base64 with room to spare.
 const MAX_FRAME: usize = 32 << 20;
 
+/// Most pieces of an answer that are read at one go.
+const AT_ONCE: usize = 64;
+
 /// Takes the events of an answer.
 pub trait Sink: Send {
     /// One event; never `Fail`.
@@ -210,7 +213,9 @@ impl Call {
         }
     }
 
-    /// Reads one piece of the answer and hands its events on. Once [`Self::stop`] is set there is no more to come.
+    /// Waits for a piece of the answer and hands its events on, and those of further pieces that are there already, so that
+    /// what came together goes on together; the first content goes on alone. Once [`Self::stop`] is set there is no more to
+    /// come.
     ///
     /// # Errors
     /// The stream broke off.
@@ -219,7 +224,28 @@ impl Call {
         recorder: &mut Recorder,
         sink: &mut impl Sink,
     ) -> Result<(), Failure> {
-        let chunk = self.body.next().await;
+        let mut piece = self.body.next().await;
+        let content = self.content;
+        for _ in 0..AT_ONCE {
+            self.take(piece, recorder, sink)?;
+            if self.stop.is_some() || self.content != content {
+                break;
+            }
+            match self.body.at_hand().await {
+                Some(next) => piece = next,
+                None => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands on the events of one piece; `None` is the end of the body.
+    fn take(
+        &mut self,
+        piece: Option<Result<Bytes, Failure>>,
+        recorder: &mut Recorder,
+        sink: &mut impl Sink,
+    ) -> Result<(), Failure> {
         let mut fault = None;
         let Self {
             sse,
@@ -251,7 +277,7 @@ impl Call {
             recorder.event(&event);
             sink.event(&event);
         };
-        match chunk {
+        match piece {
             Some(Ok(bytes)) => {
                 if let Err(broken) =
                     sse.push(&bytes, &mut |frame| decoder.frame(frame.data, &mut take))
