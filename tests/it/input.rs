@@ -47,7 +47,7 @@ fn assert_refused(told: &Told, dialect: Dialect, field: &str) {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_of_20_mib_works() {
     let app = plain().await;
     let bytes = 15 << 20;
