@@ -34,7 +34,7 @@ audit: $(CARGO_DENY) ## known vulnerabilities in dependencies; downloads the lis
 # The parts of `make test`.
 
 tools:
-	@node --eval 'process.exit(parseInt(process.versions.node) < 20)' && npm --version >/dev/null || \
+	@node --eval 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' && npm --version >/dev/null || \
 	  { echo "the tests need Node 20 or newer with npm" >&2; exit 1; }
 	@command -v curl >/dev/null || { apt-get update && apt-get install -y --no-install-recommends curl; }
 	@$(CARGO) fmt --version >/dev/null 2>&1 || rustup component add rustfmt
