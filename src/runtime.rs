@@ -134,19 +134,24 @@ impl Runtime {
                 id: setup.project,
                 tier: Some(setup.tier),
             };
-            self.store.put_account(AccountRecord {
-                account: account.id.clone(),
-                fingerprint: account.credential.fingerprint(),
-                project: project.id.clone(),
-                tier: project.tier.clone(),
-                email: None,
-                ineligible: None,
-                at: Timestamp::now(),
-            });
+            self.keep_project(account, &project);
             Ok::<_, Failure>(project)
         };
         let found = account.project.get(discover).await?;
         Ok(configured.map(str::to_owned).or(found.id))
+    }
+
+    /// Keeps an account's project over restarts; none: the next start discovers anew.
+    fn keep_project(&self, account: &AccountState, project: &Project) {
+        self.store.put_account(AccountRecord {
+            account: account.id.clone(),
+            fingerprint: account.credential.fingerprint(),
+            project: project.id.clone(),
+            tier: project.tier.clone(),
+            email: None,
+            ineligible: None,
+            at: Timestamp::now(),
+        });
     }
 
     fn limits(&self) -> Limits {
@@ -173,7 +178,10 @@ impl Runtime {
         let account = &seat.account;
         match failure.class {
             Class::Capacity => target.state.capacity(failure, now, &limits),
-            Class::Forbidden => account.project.forget(),
+            Class::Forbidden => {
+                account.project.forget();
+                self.keep_project(account, &Project::default());
+            }
             Class::OauthConfig => {
                 tracing::error!(
                     upstream = %account.upstream,

@@ -12,7 +12,7 @@ use crate::runtime::controller::{self, Places, Read};
 #[command(after_help = "Example:\n  agp serve --config agp.toml --state-dir .")]
 #[group(skip)]
 pub struct Args {
-    /// The configuration file; without it $`AGP_CONFIG`, else ./agp.toml
+    /// The configuration file; without it `$AGP_CONFIG`, else `./agp.toml`
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// What `state.path` and `secrets.identity` are relative to; by default the folder of the configuration file

@@ -129,7 +129,9 @@ impl Registry {
             self.tasks.clone(),
         );
         let state = AccountState::new(id.clone(), upstream.id.clone(), credential);
-        if let Some(record) = kept.accounts.remove(id).filter(|a| a.fingerprint == print) {
+        let kept_account = kept.accounts.remove(id);
+        if let Some(record) = kept_account.filter(|a| a.fingerprint == print && a.project.is_some())
+        {
             state.project.set(Project {
                 id: record.project,
                 tier: record.tier,

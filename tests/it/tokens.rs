@@ -185,11 +185,14 @@ async fn an_account_without_a_project_is_left_out() {
 
 #[tokio::test]
 async fn a_403_forgets_the_project() {
-    let app = TestApp::start(alice(), json!({})).await;
+    let mut app = TestApp::start(alice(), json!({})).await;
     assert_eq!(app.say(OpenAi, FLASH, "hi").await.status, 200);
     assert!(app.account("alice").project.known().is_some());
     app.sim.set_script(script(&json!({"status": 403})));
     assert_eq!(app.say(OpenAi, FLASH, "hi").await.status, 503);
+    assert!(app.account("alice").project.known().is_none());
+    // For good: what was kept of it is not believed after a restart either.
+    app.restart().await;
     assert!(app.account("alice").project.known().is_none());
 }
 
