@@ -1,5 +1,6 @@
 //! L6: one request from the canonical model to the stream of an answer.
 
+pub mod affinity;
 pub mod attempt;
 pub mod count;
 pub mod exchange;

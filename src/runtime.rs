@@ -6,6 +6,8 @@ pub mod controller;
 pub mod handle;
 pub mod jobs;
 pub mod keyring;
+pub mod lane;
+pub mod numbers;
 pub mod project;
 pub mod registry;
 pub mod snapshot;
@@ -161,7 +163,8 @@ impl Runtime {
     /// A call went well.
     pub fn succeeded(&self, seat: &Seat, target: &RouteTarget) {
         target.state.success();
-        if seat.account.success(&target.model, Timestamp::now()) {
+        let relief = seat.account.success(&target.model, Timestamp::now());
+        if relief.bench {
             self.store
                 .delete_cooldown(seat.account.id.clone(), Some(target.model.as_str().into()));
         }

@@ -105,10 +105,19 @@ pub enum Strategy {
     RoundRobin,
     /// At random.
     Random,
-    /// The one with the fewest in flight (not yet in effect).
+    /// The one with the fewest in flight.
     LeastBusy,
-    /// The first until it is full (not yet in effect).
+    /// The first until it is full.
     FillFirst,
+}
+
+/// What keeps its account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Affinity {
+    /// Nothing: each request is picked for by itself.
+    None,
+    /// A conversation.
+    Conversation,
 }
 
 /// `[routing]`.
@@ -116,6 +125,8 @@ pub enum Strategy {
 pub struct Routing {
     /// How accounts are picked.
     pub strategy: Strategy,
+    /// What keeps its account.
+    pub affinity: Affinity,
     /// The public model for requests that name none.
     pub default_model: Option<String>,
     /// Calls in flight on one account; `None` is no limit.

@@ -37,8 +37,6 @@ const PENDING: &[Pending] = &[
     Pending("state.history", &[]),
     Pending("state.store_responses", &[]),
     Pending("secrets.recipients", &[]),
-    Pending("routing.strategy", &["least_busy", "fill_first"]),
-    Pending("routing.affinity", &["conversation"]),
     Pending("fetch.enabled", &[]),
     Pending("fetch.max_size", &[]),
     Pending("fetch.timeout", &[]),
@@ -61,7 +59,6 @@ const PENDING: &[Pending] = &[
     Pending("keys.*.tokens_per_day", &[]),
     Pending("keys.*.budget", &[]),
     Pending("keys.*.max_concurrent", &[]),
-    Pending("models.*.strategy", &["least_busy", "fill_first"]),
     Pending("models.*.price", &[]),
 ];
 

@@ -22,6 +22,8 @@ pub enum Blocked {
     Full,
     /// All accounts cool; the first is ready then.
     Cooling(Timestamp),
+    /// All quotas are used up; the first is full again then.
+    NoQuota(Timestamp),
     /// The model itself cools until then.
     ModelCooling(Timestamp),
     /// Those that are left wait for a person.
@@ -160,7 +162,9 @@ impl<T> Queue<T> {
                 return receiver.try_recv().map_err(|_| Refused::Blocked(blocked));
             }
             let wake = match blocked {
-                Blocked::Cooling(until) | Blocked::ModelCooling(until) => deadline
+                Blocked::Cooling(until)
+                | Blocked::NoQuota(until)
+                | Blocked::ModelCooling(until) => deadline
                     .min(Instant::now() + until.since(Timestamp::now()) + Duration::from_millis(1)),
                 _ => deadline,
             };
@@ -225,7 +229,7 @@ fn worth_waiting(blocked: Blocked, deadline: Instant) -> bool {
     let now = Instant::now();
     match blocked {
         Blocked::Full => now < deadline,
-        Blocked::Cooling(until) | Blocked::ModelCooling(until) => {
+        Blocked::Cooling(until) | Blocked::NoQuota(until) | Blocked::ModelCooling(until) => {
             now < deadline && now + until.since(Timestamp::now()) <= deadline
         }
         Blocked::NeedsPerson | Blocked::Exhausted => false,
@@ -348,6 +352,7 @@ mod tests {
             Blocked::NeedsPerson,
             Blocked::Exhausted,
             Blocked::Cooling(Timestamp(i64::MAX)),
+            Blocked::NoQuota(Timestamp(i64::MAX)),
         ] {
             let refused = queue
                 .acquire(None, move || Err(blocked), LONG, 10)

@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 
 use crate::base::id::AccountId;
 use crate::base::time::Timestamp;
-use crate::config::model::Strategy;
 use crate::dispatch::queue::{Blocked, Queue};
 use crate::pool::candidate::Candidate;
 use crate::pool::select::{Choice, Draw, Pick, select};
@@ -56,7 +55,7 @@ impl Excluded {
     }
 
     fn holds(&self, seat: &Seat) -> bool {
-        self.accounts.contains(&seat.account.id) || self.upstreams.contains(&seat.account.upstream)
+        !self.accounts.is_empty() && self.accounts.contains(&seat.account.id)
     }
 }
 
@@ -69,6 +68,8 @@ pub struct Seating {
     pub key: Arc<KeyEntry>,
     /// Where to wait, and whom to tell when the place is free again.
     pub queue: Arc<Queue<Held>>,
+    /// Stands for the conversation where one keeps its account.
+    pub home: Option<u64>,
 }
 
 impl Seating {
@@ -108,7 +109,7 @@ impl Seating {
             let unlimited = self
                 .candidates(target, excluded)
                 .map(|c| Candidate { limit: None, ..c });
-            match select(unlimited, self.pick(target), now) {
+            match select(unlimited, self.pick(target), self.home, draw(), now) {
                 Choice::Use(slot) => Some((target, &target.seats[slot])),
                 _ => None,
             }
@@ -126,12 +127,13 @@ impl Seating {
         }
         // The race for an account's last slot may be lost: pick again, a bounded number of times.
         for _ in 0..8 {
-            let choice = select(self.candidates(target, excluded), self.pick(target), now);
+            let candidates = self.candidates(target, excluded);
+            let choice = select(candidates, self.pick(target), self.home, draw(), now);
             match choice {
                 Choice::Use(slot) => {
                     let seat = &target.seats[slot];
-                    if seat.account.in_flight.take(seat.limit) {
-                        target.state.turn.fetch_add(1, Ordering::Relaxed);
+                    if seat.account.in_flight.take(seat.limit()) {
+                        target.state.turn.store(slot + 1, Ordering::Relaxed);
                         let (route, queue) = (Arc::clone(&self.route), Arc::clone(&self.queue));
                         return Ok(Held {
                             route,
@@ -145,6 +147,7 @@ impl Seating {
                     target.state.in_flight.give();
                     return Err(match other {
                         Choice::Wait(until) => Blocked::Cooling(until),
+                        Choice::NoQuota(until) => Blocked::NoQuota(until),
                         Choice::NeedsPerson => Blocked::NeedsPerson,
                         Choice::Exhausted => Blocked::Exhausted,
                         Choice::Full | Choice::Use(_) => Blocked::Full,
@@ -162,33 +165,15 @@ impl Seating {
         excluded: &'a Excluded,
     ) -> impl Iterator<Item = Candidate> + Clone + 'a {
         let now = Timestamp::now();
-        target
-            .seats
-            .iter()
-            .enumerate()
-            .map(move |(slot, seat)| Candidate {
-                slot,
-                tier: seat.tier,
-                weight: seat.weight,
-                remaining: seat.lane.remaining(now),
-                ready_at: seat.account.ready_at().max(seat.lane.ready_at()),
-                in_flight: seat.account.in_flight.count(),
-                limit: seat.limit,
-                excluded: !self.key.may_use(&seat.account.id) || excluded.holds(seat),
-            })
+        let barred = excluded.upstreams.contains(&target.upstream.id);
+        target.seats.iter().enumerate().map(move |(slot, seat)| {
+            let excluded = barred || !self.key.may_use(seat) || excluded.holds(seat);
+            seat.candidate(slot, excluded, now)
+        })
     }
 
     fn pick(&self, target: &RouteTarget) -> Pick {
-        match self.route.strategy {
-            Strategy::RoundRobin => Pick::RoundRobin {
-                turn: target.state.turn.load(Ordering::Relaxed),
-            },
-            Strategy::Random => Pick::Random { draw: draw() },
-            // Validated as not yet in effect: weighted until they are.
-            Strategy::Weighted | Strategy::LeastBusy | Strategy::FillFirst => {
-                Pick::Weighted { draw: draw() }
-            }
-        }
+        target.pick(self.route.strategy)
     }
 
     /// Each account's verdict as it stands, for the log; at most 64.
@@ -212,7 +197,8 @@ impl Seating {
     }
 }
 
-fn draw() -> Draw {
+/// Random bits for one pick.
+pub fn draw() -> Draw {
     // Fairness needs no secrecy: should the system have no randomness, the clock's bits will do.
     Draw::new(getrandom::u64().unwrap_or_else(|_| {
         Timestamp::now()
@@ -225,7 +211,7 @@ fn draw() -> Draw {
 fn more_hopeful(a: Blocked, b: Blocked) -> Blocked {
     let rank = |blocked| match blocked {
         Blocked::Full => (0, 0),
-        Blocked::Cooling(until) => (1, until.0),
+        Blocked::Cooling(until) | Blocked::NoQuota(until) => (1, until.0),
         Blocked::ModelCooling(until) => (1, until.0.saturating_add(1)),
         Blocked::NeedsPerson => (2, 0),
         Blocked::Exhausted => (3, 0),

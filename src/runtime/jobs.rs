@@ -61,6 +61,7 @@ pub async fn run(
                 ask_all(&runtime, &runtime.snapshot(), &ids, &controller).await;
             }
             _ = tokens.tick() => {
+                runtime.registry.tick(Timestamp::now());
                 for account in runtime.snapshot().accounts.values().filter(|a| a.ready_at() != NEVER) {
                     // An account that never served is asked for a token by its first request or its first quota.
                     if account.credential.expires_at().is_some() {
@@ -166,7 +167,7 @@ async fn ask(
     for model in &list.models {
         account
             .lane(&model.id)
-            .set_quota(model.remaining, model.reset);
+            .set_quota(model.remaining, model.reset, now);
         if model.remaining.is_some() || model.reset.is_some() {
             runtime.store.put_quota(QuotaRecord {
                 account: account.id.clone(),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -10,9 +11,11 @@ use crate::base::secret::Secret;
 use crate::base::task::Tasks;
 use crate::base::time::Timestamp;
 use crate::pool::failure::Class;
-use crate::pool::state::Cooldown;
-use crate::runtime::account::{AccountState, ModelState};
+use crate::pool::state::{Cooldown, Machine, Standing};
+use crate::runtime::account::AccountState;
 use crate::runtime::handle::UpstreamHandle;
+use crate::runtime::lane::ModelState;
+use crate::runtime::numbers::Numbers;
 use crate::runtime::project::Project;
 use crate::runtime::tokens::StoredTokens;
 use crate::store::{AccountRecord, CooldownRecord, Learned, QuotaRecord, Store, TokenRecord};
@@ -28,12 +31,19 @@ pub struct Registry {
     tasks: Tasks,
     /// Connections, shared by upstreams of the same settings.
     pub http: HttpClients,
+    /// Accounts by number.
+    pub numbers: Numbers,
 }
 
 struct Known {
     upstream: Arc<UpstreamHandle>,
     state: Arc<AccountState>,
+    /// Since when no snapshot names it.
+    gone: Option<Timestamp>,
 }
+
+/// How long the state of an account that left the file, or was disabled in it, waits for its return.
+const RETURN: Duration = Duration::from_hours(30 * 24);
 
 /// What the store brought back, until the account it belongs to appears.
 #[derive(Default)]
@@ -73,6 +83,7 @@ impl Registry {
             store,
             tasks,
             http: HttpClients::new(),
+            numbers: Numbers::default(),
         }
     }
 
@@ -95,12 +106,22 @@ impl Registry {
                 known.state.credential.set_exchange(exchange(upstream));
                 known.upstream = Arc::clone(upstream);
             }
+            known.gone = None;
             return Arc::clone(&known.state);
         }
         let state = self.make(id, upstream, secret, print);
+        if let Some(before) = accounts.get(id) {
+            let before = before.state.machine();
+            if before.standing != Standing::Active {
+                state.restore_standing(Machine::on_trial(before.paused, Timestamp::now()));
+            } else if before.paused.is_some() {
+                state.pause(before.paused.unwrap_or_default());
+            }
+        }
         let known = Known {
             upstream: Arc::clone(upstream),
             state: Arc::clone(&state),
+            gone: None,
         };
         accounts.insert(id.clone(), known);
         state
@@ -128,7 +149,12 @@ impl Registry {
             Some(Arc::new(sink)),
             self.tasks.clone(),
         );
-        let state = AccountState::new(id.clone(), upstream.id.clone(), credential);
+        let state = AccountState::new(
+            id.clone(),
+            self.numbers.of(id),
+            upstream.id.clone(),
+            credential,
+        );
         if let Some(record) = kept.accounts.remove(id).filter(|a| a.fingerprint == print) {
             state.project.set(Project {
                 id: record.project,
@@ -138,12 +164,13 @@ impl Registry {
         for quota in kept.quotas.remove(id).unwrap_or_default() {
             state
                 .lane(quota.model.as_str())
-                .set_quota(quota.remaining, quota.reset);
+                .set_quota(quota.remaining, quota.reset, quota.at);
         }
         let now = Timestamp::now();
         for record in kept.cooldowns.remove(id).unwrap_or_default() {
             if let Some(class) = Class::parse(&record.class).filter(|_| record.until > now) {
                 let cooldown = Cooldown {
+                    since: now,
                     until: record.until,
                     class,
                     count: record.count,
@@ -164,9 +191,26 @@ impl Registry {
         )
     }
 
-    /// Forgets accounts that no snapshot names any more; those still in use live on with their requests.
-    pub fn retain(&self, keep: impl Fn(&AccountId) -> bool) {
-        self.accounts.lock().retain(|id, _| keep(id));
+    /// Accounts that no snapshot names any more wait for their return a while: taking one out of use and back in makes
+    /// nobody forget what it must not do. What a pause said, the file has overruled.
+    pub fn retain(&self, keep: impl Fn(&AccountId) -> bool, now: Timestamp) {
+        self.accounts.lock().retain(|id, known| {
+            if keep(id) {
+                return true;
+            }
+            known.state.resume();
+            now.since(*known.gone.get_or_insert(now)) < RETURN
+        });
+    }
+
+    /// Time has passed: where the clock was set back, benches keep their length.
+    pub fn tick(&self, now: Timestamp) {
+        for known in self.accounts.lock().values() {
+            known.state.tick(now);
+        }
+        for model in self.models.lock().values() {
+            model.tick(now);
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! The wired value that a request pins: config, accounts, routes, key digests. Immutable; building it is the only step
 //! that can fail.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use subtle::ConstantTimeEq;
 use wildmatch::WildMatch;
@@ -11,8 +12,12 @@ use crate::base::id::{AccountId, KeyId, UpstreamId};
 use crate::base::time::Timestamp;
 use crate::config::model::{Config, Strategy};
 use crate::ir::{Family, ThinkingDefault};
-use crate::runtime::account::{AccountState, Lane, ModelState};
+use crate::pool::candidate::Candidate;
+use crate::pool::select::Pick;
+use crate::runtime::account::AccountState;
 use crate::runtime::handle::UpstreamHandle;
+use crate::runtime::lane::{Lane, ModelState};
+use crate::runtime::numbers::AccountSet;
 use crate::wire::ModelInfo;
 
 /// Everything a request needs to be served, as of one revision of the files.
@@ -46,7 +51,7 @@ pub struct KeyEntry {
     pub digest: [u8; 32],
     pub(super) models: Vec<WildMatch>,
     /// `None` is every account.
-    pub(super) accounts: Option<HashSet<AccountId>>,
+    pub(super) accounts: Option<Arc<AccountSet>>,
     pub(super) expires: Option<Timestamp>,
     pub(super) enabled: bool,
 }
@@ -57,11 +62,11 @@ impl KeyEntry {
         self.models.iter().any(|glob| glob.matches(model))
     }
 
-    /// Whether the key may use this account.
-    pub fn may_use(&self, account: &AccountId) -> bool {
+    /// Whether the key may use this seat's account.
+    pub fn may_use(&self, seat: &Seat) -> bool {
         self.accounts
             .as_ref()
-            .is_none_or(|accounts| accounts.contains(account))
+            .is_none_or(|accounts| accounts.contains(seat.number))
     }
 
     /// Whether the key is accepted at `now`.
@@ -78,6 +83,8 @@ pub struct Route {
     pub targets: Vec<RouteTarget>,
     /// How accounts are picked.
     pub strategy: Strategy,
+    /// Whether a conversation keeps its account.
+    pub affinity: bool,
     /// Where the client says nothing of thinking.
     pub thinking: Option<ThinkingDefault>,
 }
@@ -98,12 +105,18 @@ pub struct RouteTarget {
     pub limit: Option<u32>,
     /// The accounts that may serve it.
     pub seats: Vec<Seat>,
+    /// Accounts of the upstream that may not, and why: for those who ask; not all where there are many.
+    pub left_out: Vec<(AccountId, &'static str)>,
 }
 
 /// An account on a route.
 pub struct Seat {
     /// The account.
     pub account: Arc<AccountState>,
+    /// Its number, by which keys know it.
+    pub number: u32,
+    /// Stands for its name where conversations look for their home.
+    pub hash: u64,
     /// Its standing with this model.
     pub lane: Arc<Lane>,
     /// Share under `weighted`.
@@ -116,6 +129,51 @@ pub struct Seat {
     pub project: Option<String>,
     /// Whether it may go on past the quota at the user's cost.
     pub credits: bool,
+}
+
+impl Seat {
+    /// Most calls in flight: one while the account is on trial.
+    pub fn limit(&self) -> Option<u32> {
+        if self.account.on_trial() {
+            Some(1)
+        } else {
+            self.limit
+        }
+    }
+
+    /// The numbers that selection goes by.
+    pub fn candidate(&self, slot: usize, excluded: bool, now: Timestamp) -> Candidate {
+        let lane = self.lane.view(self.credits, now);
+        let whole = self.account.ready_at();
+        Candidate {
+            slot,
+            tier: self.tier,
+            weight: self.weight,
+            remaining: lane.remaining,
+            health: lane.health,
+            ready_at: whole.max(lane.ready_at),
+            exhausted: lane.exhausted && lane.ready_at >= whole,
+            in_flight: self.account.in_flight.count(),
+            limit: self.limit(),
+            excluded,
+            hash: self.hash,
+        }
+    }
+}
+
+impl RouteTarget {
+    /// How selection picks under this strategy.
+    pub fn pick(&self, strategy: Strategy) -> Pick {
+        match strategy {
+            Strategy::Weighted => Pick::Weighted,
+            Strategy::RoundRobin => Pick::RoundRobin {
+                turn: self.state.turn.load(Ordering::Relaxed),
+            },
+            Strategy::Random => Pick::Random,
+            Strategy::LeastBusy => Pick::LeastBusy,
+            Strategy::FillFirst => Pick::FillFirst,
+        }
+    }
 }
 
 impl Snapshot {
@@ -138,7 +196,7 @@ impl Snapshot {
             .filter(|listed| key.may_see(&listed.info.id))
             .filter(|listed| {
                 let mut seats = listed.route.targets.iter().flat_map(|t| &t.seats);
-                key.accounts.is_none() || seats.any(|seat| key.may_use(&seat.account.id))
+                key.accounts.is_none() || seats.any(|seat| key.may_use(seat))
             })
             .map(|listed| &listed.info)
     }

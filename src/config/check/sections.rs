@@ -132,6 +132,10 @@ impl Cx<'_> {
         let total = routing.total_timeout.0;
         model::Routing {
             strategy: strategy(routing.strategy),
+            affinity: match routing.affinity {
+                raw::Affinity::None => model::Affinity::None,
+                raw::Affinity::Conversation => model::Affinity::Conversation,
+            },
             default_model: self.default_model(),
             max_concurrent_per_account: limit(routing.max_concurrent_per_account),
             max_concurrent_per_model: limit(routing.max_concurrent_per_model),

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::base::time::Timestamp;
 use crate::config::diagnostic::Severity;
 use crate::config::model::{
-    Admin, Config, Key, KeyValue, Kind, Log, LogFormat, Model, OpenAi, Routing, SecretRef, Secrets,
-    Server, State, Strategy, Target,
+    Admin, Affinity, Config, Key, KeyValue, Kind, Log, LogFormat, Model, OpenAi, Routing,
+    SecretRef, Secrets, Server, State, Strategy, Target,
 };
 use crate::config::tests::{files, findings, loaded, overlaid};
 use crate::ir::{Effort, Family, ThinkingDefault};
@@ -52,6 +52,7 @@ fn tables_that_are_not_given_take_the_defaults() {
         },
         routing: Routing {
             strategy: Strategy::Weighted,
+            affinity: Affinity::Conversation,
             default_model: None,
             max_concurrent_per_account: Some(1),
             max_concurrent_per_model: Some(3),
@@ -368,7 +369,6 @@ fn the_whole_sample_is_understood() {
         "server.tls",
         "admin.session_ttl",
         "state.history",
-        "routing.affinity",
         "fetch.allow",
         "upstreams.antigravity.web_search",
         "upstreams.antigravity.location",
@@ -381,6 +381,7 @@ fn the_whole_sample_is_understood() {
     for key in [
         "server.listen",
         "routing.strategy",
+        "routing.affinity",
         "state.path",
         "keys.ci.accounts",
     ] {

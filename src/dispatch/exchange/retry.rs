@@ -56,6 +56,11 @@ impl Exchange {
                 "all accounts are cooling down for this model",
             )
             .with_retry_after(until.since(now)),
+            Refused::Blocked(Blocked::NoQuota(until)) => error(
+                ErrorKind::QuotaExhausted,
+                "the quotas of all accounts are used up for this model",
+            )
+            .with_retry_after(until.since(now)),
             Refused::Blocked(Blocked::ModelCooling(until)) => error(
                 ErrorKind::Overloaded,
                 "the upstream has no capacity for this model at present",
@@ -187,7 +192,7 @@ impl Exchange {
         self.ticket
             .verdicts(self.seating.verdicts(&Excluded::default()));
         let mut error = failure.to_error();
-        if let Refused::Blocked(Blocked::Cooling(until)) = refused
+        if let Refused::Blocked(Blocked::Cooling(until) | Blocked::NoQuota(until)) = refused
             && matches!(
                 error.kind,
                 ErrorKind::RateLimited | ErrorKind::QuotaExhausted
