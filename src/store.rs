@@ -16,6 +16,7 @@ mod query;
 mod queue;
 mod record;
 mod retain;
+mod start;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -29,7 +30,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 
 use crate::base::id::{AccountId, KeyId, ModelName, RequestId};
 use crate::base::time::Timestamp;
@@ -45,8 +46,9 @@ pub use usage::{HISTOGRAM_BOUNDS_MS, Histogram, RollUp, UsageBucket, UsageSums};
 use crypt::DataKey;
 use open::{Fault, File};
 use place::{FilePlace, MemoryPlace, Place};
-use queue::{Bounds, Change, Queue};
-use writer::{Shared, Status, Writer};
+use queue::Change;
+use start::{note_failure, share, start};
+use writer::Shared;
 
 /// A state file up to this size is verified page by page at opening; that takes about a second a gigabyte.
 const CHECKED_SIZE: u64 = 64 << 20;
@@ -369,48 +371,5 @@ impl Store {
                 );
             }
         }
-    }
-}
-
-fn share(state: File, log: File, keys: Arc<dyn KeyWrap>, options: Options) -> Arc<Shared> {
-    Arc::new(Shared {
-        queue: Queue::new(Bounds {
-            rows: options.queue_rows,
-            row_bytes: options.queue_row_bytes,
-            logs: options.queue_logs,
-            log_bytes: options.queue_log_bytes,
-        }),
-        state,
-        log,
-        key: RwLock::new(None),
-        keys,
-        options,
-        status: Mutex::new(Status::default()),
-        generation: Mutex::new(1),
-    })
-}
-
-fn start(shared: Arc<Shared>) -> Result<Store, StoreError> {
-    let writer = Writer::new(Arc::clone(&shared));
-    let thread = std::thread::Builder::new()
-        .name("agp-store".to_owned())
-        .spawn(move || writer.run())
-        .map_err(|e| StoreError::Thread(e.to_string()))?;
-    Ok(Store(Arc::new(Inner {
-        shared,
-        thread: Mutex::new(Some(thread)),
-    })))
-}
-
-fn note_failure(shared: &Shared, state: bool, error: &StoreError) {
-    let mut status = shared.status.lock();
-    let condition = Condition::Failing {
-        since: Timestamp::now(),
-        error: error.to_string(),
-    };
-    if state {
-        status.state = condition;
-    } else {
-        status.log = condition;
     }
 }

@@ -11,6 +11,9 @@ pub enum ErrorKind {
     BadRequest,
     /// The prompt is longer than the model takes: 400 with the words that agents look for.
     ContextTooLong,
+    /// The request leans on a conversation that the server would have to hold: 400 with the code on which clients send the
+    /// whole conversation instead.
+    ThreadUnsupported,
     /// No client key was given: 401.
     MissingKey,
     /// The client key is unknown, disabled or expired: 401.
@@ -51,6 +54,7 @@ impl ErrorKind {
         match self {
             Self::BadRequest => "bad_request",
             Self::ContextTooLong => "context_too_long",
+            Self::ThreadUnsupported => "thread_unsupported",
             Self::MissingKey => "missing_key",
             Self::InvalidKey => "invalid_key",
             Self::Forbidden => "forbidden",

@@ -1,7 +1,7 @@
 //! One try on one account: token, project, payload, call, and the reading of its answer.
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 
 use crate::base::error::Error;
 use crate::base::secret::Secret;
@@ -220,6 +220,30 @@ impl Call {
         sink: &mut impl Sink,
     ) -> Result<(), Failure> {
         let chunk = self.body.next().await;
+        self.take(chunk, recorder, sink)
+    }
+
+    /// As [`Self::pump`], for what has arrived already; `false` where nothing has.
+    ///
+    /// # Errors
+    /// The stream broke off.
+    pub fn pump_ready(
+        &mut self,
+        recorder: &mut Recorder,
+        sink: &mut impl Sink,
+    ) -> Result<bool, Failure> {
+        match self.body.next().now_or_never() {
+            Some(chunk) => self.take(chunk, recorder, sink).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    fn take(
+        &mut self,
+        chunk: Option<Result<Bytes, Failure>>,
+        recorder: &mut Recorder,
+        sink: &mut impl Sink,
+    ) -> Result<(), Failure> {
         let mut fault = None;
         let Self {
             sse,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Buf;
 use futures_util::Stream;
+use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, StatusCode};
 use percent_encoding::percent_decode_str;
 use warp::reply::Response;
 
@@ -26,7 +26,7 @@ pub async fn chat<B: Buf>(
 ) -> Response {
     let id = RequestId::generate();
     match answer(&gateway, front, id, &headers, body).await {
-        Ok(answered) => reply::answer(answered, id),
+        Ok(answered) => reply::answer(front, answered, id),
         Err(error) => refuse(front, &error, id),
     }
 }
@@ -95,8 +95,8 @@ pub async fn count<B: Buf>(
         gateway.dispatcher.count(asker, request).await
     };
     match counted.await {
-        Ok(tokens) => reply::json(
-            StatusCode::OK,
+        Ok(tokens) => reply::found(
+            Front::Anthropic,
             wire::anthropic::encode_token_count(tokens),
             id,
         ),
@@ -112,7 +112,7 @@ pub async fn models(gateway: Arc<Gateway>, headers: HeaderMap) -> Response {
         Ok(key) => {
             gateway.dispatcher.discovered(&mut snapshot).await;
             let models: Vec<_> = snapshot.models(&key).cloned().collect();
-            reply::json(StatusCode::OK, front.encode_models(&models), id)
+            reply::found(front, front.encode_models(&models), id)
         }
         Err(error) => refuse(front, &error, id),
     }
@@ -141,7 +141,7 @@ pub async fn model(name: warp::path::Tail, gateway: Arc<Gateway>, headers: Heade
         Err(error) => Err(error),
     };
     match found {
-        Ok(model) => reply::json(StatusCode::OK, front.encode_model(&model), id),
+        Ok(model) => reply::found(front, front.encode_model(&model), id),
         Err(error) => refuse(front, &error, id),
     }
 }

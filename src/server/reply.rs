@@ -14,6 +14,8 @@ use crate::dispatch::{Answer, Answered};
 use crate::wire::front::Front;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Where Anthropic's packages look for the request's id.
+const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const DROPPED: HeaderName = HeaderName::from_static("x-agp-dropped");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -33,6 +35,23 @@ fn identify(headers: &mut HeaderMap, request: RequestId) {
     }
 }
 
+/// The same where the dialect has a header of its own.
+fn identify_to(front: Front, headers: &mut HeaderMap, request: RequestId) {
+    if front == Front::Anthropic {
+        let id = format!("req_{}", request.to_string().to_ascii_lowercase());
+        if let Ok(id) = HeaderValue::try_from(id) {
+            headers.insert(ANTHROPIC_REQUEST_ID, id);
+        }
+    }
+}
+
+/// A good answer that is small and made at once.
+pub fn found(front: Front, body: Vec<u8>, request: RequestId) -> Response {
+    let mut response = json(StatusCode::OK, body, request);
+    identify_to(front, response.headers_mut(), request);
+    response
+}
+
 /// An error in the client's dialect, with `Retry-After` where the moment to come back is known.
 pub fn error(front: Front, error: &Error, request: RequestId) -> Response {
     let (status, body) = front.render_error(error, request);
@@ -41,6 +60,7 @@ pub fn error(front: Front, error: &Error, request: RequestId) -> Response {
         body,
         request,
     );
+    identify_to(front, response.headers_mut(), request);
     if let Some(after) = error.retry_after {
         // Whole seconds, rounded up, at least 1 (upstream-protocol.md 9.2).
         let seconds = after.as_millis().div_ceil(1000).max(1);
@@ -52,7 +72,7 @@ pub fn error(front: Front, error: &Error, request: RequestId) -> Response {
 }
 
 /// An answer, whole or streamed.
-pub fn answer(answered: Answered, request: RequestId) -> Response {
+pub fn answer(front: Front, answered: Answered, request: RequestId) -> Response {
     let mut response = match answered.answer {
         Answer::Whole(body) => json(StatusCode::OK, body, request),
         Answer::Stream(relay) => {
@@ -70,6 +90,7 @@ pub fn answer(answered: Answered, request: RequestId) -> Response {
             response
         }
     };
+    identify_to(front, response.headers_mut(), request);
     if let Some(dropped) = answered
         .dropped
         .and_then(|line| HeaderValue::try_from(line).ok())

@@ -2,12 +2,30 @@
 
 // The attributes tell the lints that helpers here are tests too.
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
+mod arch;
+#[cfg(test)]
 mod broken;
 #[cfg(test)]
+mod cooldown;
+#[cfg(test)]
+mod deps;
+#[cfg(test)]
+mod failover;
+#[cfg(test)]
 mod input;
+#[cfg(test)]
+mod queue;
+#[cfg(test)]
+mod reload;
+#[cfg(test)]
+mod signatures;
 #[cfg(test)]
 mod streaming;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tokens;
 #[cfg(test)]
 mod vectors;

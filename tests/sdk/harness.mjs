@@ -52,8 +52,7 @@ async function run(args, first) {
     };
     child.stdout.setEncoding("utf8").on("data", read);
     child.stderr.setEncoding("utf8").on("data", read);
-    child.on("error", failed);
-    exited.then(([code]) => failed(new Error(`agp ${args[0]} ended with ${code}:\n${output}`)));
+    exited.then(([code]) => failed(new Error(`agp ${args[0]} ended with ${code}:\n${output}`)), failed);
   });
   return {
     address: matched[1],
@@ -101,10 +100,10 @@ function control(url) {
 }
 
 /**
- * A simulator and a gateway. `accounts` are names; `routing` and `server` are lines of those tables; `extra` is more of
- * the file; `models` replaces the 13 names.
+ * A simulator and a gateway. `accounts` are names; `routing`, `server` and `upstream` are lines of those tables; `extra` is
+ * more of the file; `models` replaces the 13 names.
  */
-export async function start({ accounts = ["alice", "bob"], routing = "", server = "", extra = "", models = MODELS } = {}) {
+export async function start({ accounts = ["alice", "bob"], routing = "", server = "", upstream = "", extra = "", models = MODELS } = {}) {
   const folder = await mkdtemp(join(tmpdir(), "agp-sdk-"));
   const sim = await run(["simulate", "--listen", "127.0.0.1:0"], /listens on (http:\S+)[\s\S]*# agp\.toml/);
   const url = sim.address;
@@ -128,6 +127,7 @@ ${routing}
 kind = "antigravity"
 base_urls = ["${url}"]
 oauth = { client_id = "sim-client", client_secret = "sim-secret", auth_url = "${url}/o/oauth2/v2/auth", token_url = "${url}/token", userinfo_url = "${url}/oauth2/v2/userinfo" }
+${upstream}
 ${accounts.map((name) => `[accounts.${name}]\nupstream = "antigravity"\nrefresh_token = "sim-refresh-${name}"\n`).join("")}
 [keys.good]
 key = "${GOOD_KEY}"
@@ -152,7 +152,7 @@ ${models}`,
       return false;
     }
   };
-  while (!(await ready()));
+  await until(ready, "the gateway is ready");
   let stopped = false;
   return {
     base,

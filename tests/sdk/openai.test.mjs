@@ -438,6 +438,39 @@ describe("thinking", () => {
   });
 });
 
+describe("settings", () => {
+  for (const [form, message] of [
+    ["tags", { content: /^<think>\s*The user says: Hi[\s\S]*<\/think>\s*You said: Hi$/ }],
+    ["both", { content: /^<think>\s*The user says: Hi[\s\S]*<\/think>\s*You said: Hi$/, reasoning_content: /^The user says: Hi/ }],
+  ]) {
+    test(`thinking_output = "${form}"`, async (t) => {
+      const own = await start({ extra: `[openai]\nthinking_output = "${form}"` });
+      t.after(() => own.stop());
+      const body = { model: "gemini-2.5-pro", messages: [user("Hi")] };
+      const whole = (await own.openai().chat.completions.create(body)).choices[0].message;
+      const chunks = await all(await own.openai().chat.completions.create({ ...body, stream: true }));
+      const streamed = {};
+      for (const field of ["content", "reasoning_content"]) {
+        streamed[field] = chunks.map((chunk) => chunk.choices[0].delta[field] ?? "").join("") || undefined;
+      }
+      for (const got of [whole, streamed]) {
+        assert.match(got.content, message.content);
+        if (message.reasoning_content) assert.match(got.reasoning_content, message.reasoning_content);
+        else assert.equal(got.reasoning_content, undefined);
+      }
+    });
+  }
+
+  test("a request that names no model gets the default one; without one it is refused", async (t) => {
+    const own = await start({ routing: 'default_model = "gemini-2.5-flash-lite"' });
+    t.after(() => own.stop());
+    const answer = await own.openai().chat.completions.create({ messages: [user("Hi")] });
+    assert.equal(answer.model, "gemini-2.5-flash-lite");
+    assert.equal((await own.sim.generations())[0].model, "gemini-2.5-flash-lite");
+    await assert.rejects(create({ model: undefined, messages: [user("Hi")] }), { status: 400, param: "model" });
+  });
+});
+
 describe("structured output", () => {
   const schema = {
     type: "object",

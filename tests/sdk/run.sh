@@ -9,4 +9,4 @@ case "${AGP_BIN:-}" in
 *) AGP_BIN="$OLDPWD/$AGP_BIN" && export AGP_BIN ;;
 esac
 npm ci --silent --no-audit --no-fund
-exec node --test ./*.test.mjs ../examples/*.test.mjs
+exec node --test --test-reporter=spec ./*.test.mjs ../examples/*.test.mjs

@@ -144,6 +144,15 @@ impl Exchange {
                 .upstreams
                 .push(held.seat().account.upstream.clone());
         }
+        // What cools is waited for until it is ready by itself; what has another trouble is not come back to, unless the
+        // same account may be repeated.
+        let passes = matches!(
+            failure.class,
+            Class::RateLimited | Class::QuotaExhausted | Class::Capacity
+        );
+        if or_same.is_none() && !passes {
+            self.barred.accounts.push(account.clone());
+        }
         let blocked = match self.seating.take(&self.tried) {
             Ok(free) => {
                 drop(held);
@@ -159,11 +168,7 @@ impl Exchange {
             let host = held.target().upstream.first_host(Timestamp::now());
             return Ok((held, host));
         }
-        // What cools is left out until it is ready by itself; what has another trouble is not worth waiting for.
-        if !matches!(
-            failure.class,
-            Class::RateLimited | Class::QuotaExhausted | Class::Capacity
-        ) {
+        if or_same.is_some() && !passes {
             self.barred.accounts.push(account);
         }
         drop(held);
@@ -192,12 +197,17 @@ impl Exchange {
         self.ticket
             .verdicts(self.seating.verdicts(&Excluded::default()));
         let mut error = failure.to_error();
-        if let Refused::Blocked(Blocked::Cooling(until) | Blocked::NoQuota(until)) = refused
-            && matches!(
-                error.kind,
-                ErrorKind::RateLimited | ErrorKind::QuotaExhausted
+        let told = match (refused, error.kind) {
+            (
+                Refused::Blocked(Blocked::Cooling(until) | Blocked::NoQuota(until)),
+                ErrorKind::RateLimited | ErrorKind::QuotaExhausted,
             )
-        {
+            | (Refused::Blocked(Blocked::ModelCooling(until)), ErrorKind::Overloaded) => {
+                Some(until)
+            }
+            _ => None,
+        };
+        if let Some(until) = told {
             error.retry_after = Some(until.since(Timestamp::now()));
         }
         error

@@ -26,6 +26,12 @@ pub(super) fn write_error(out: &mut Vec<u8>, error: &Error) {
     string(out, kind(error.kind));
     raw(out, r#","message":"#);
     string(out, &message(error));
+    if error.kind == ErrorKind::ThreadUnsupported {
+        raw(
+            out,
+            r#","details":{"error_code":"thread_unsupported_request"}"#,
+        );
+    }
     raw(out, "}}");
 }
 
@@ -45,7 +51,7 @@ fn message(error: &Error) -> Cow<'_, str> {
 
 pub(in crate::wire) fn status(kind: ErrorKind) -> u16 {
     match kind {
-        ErrorKind::BadRequest | ErrorKind::ContextTooLong => 400,
+        ErrorKind::BadRequest | ErrorKind::ContextTooLong | ErrorKind::ThreadUnsupported => 400,
         ErrorKind::MissingKey | ErrorKind::InvalidKey => 401,
         ErrorKind::Forbidden => 403,
         ErrorKind::UnknownModel | ErrorKind::NotFound => 404,
@@ -67,6 +73,7 @@ fn kind(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::BadRequest
         | ErrorKind::ContextTooLong
+        | ErrorKind::ThreadUnsupported
         | ErrorKind::MethodNotAllowed
         | ErrorKind::UnsupportedMedia => "invalid_request_error",
         ErrorKind::MissingKey | ErrorKind::InvalidKey => "authentication_error",
@@ -120,6 +127,18 @@ mod tests {
             assert_eq!(got, status);
             assert!(body.contains(&format!(r#""type":"{class}""#)), "{body}");
         }
+    }
+
+    #[test]
+    fn clients_find_the_code_that_tells_them_to_go_without_a_thread() {
+        let (status, body) = rendered(ErrorKind::ThreadUnsupported, "x");
+        assert_eq!(status, 400);
+        assert!(
+            body.starts_with(
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"x","details":{"error_code":"thread_unsupported_request"}}"#
+            ),
+            "{body}"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod tools;
 
 use bytes::Bytes;
 
-use crate::base::error::Error;
+use crate::base::error::{Error, ErrorKind};
 use crate::base::id::Dialect;
 use crate::ir::{Losses, OutputFormat, Reasoning, Request, Role, Sampling, Turn};
 use crate::wire::anthropic::types::{Body, Format, OutputConfig, Thinking};
@@ -30,6 +30,9 @@ pub fn decode_request(body: &Bytes) -> Result<Request, Error> {
     let mut request = Request::new(Dialect::Anthropic, model);
     let losses = &mut request.losses;
     note_unknown(losses, "", &given.unknown);
+    if given.thread.is_some() {
+        return Err(no_threads());
+    }
 
     let offered = tools::tools(given.tools.take(), losses)?;
     request.tool_choice = tools::choice(given.tool_choice.take(), &offered, losses)?;
@@ -74,6 +77,18 @@ pub fn decode_request(body: &Bytes) -> Result<Request, Error> {
         request.turns.push(reader.turn(message, &at.index(i))?);
     }
     Ok(request)
+}
+
+/// Message threads (beta `message-threads-2026-08-12` of Anthropic's API): the server holds the conversation, and later
+/// requests bring their new messages only. Here nothing is held. The official packages' tool runner begins with one and
+/// sends whole conversations from this error on; were the field dropped, the history would be.
+fn no_threads() -> Error {
+    Error {
+        kind: ErrorKind::ThreadUnsupported,
+        ..At::field("thread").bad(
+            "conversations are not held here: send the whole conversation in `messages`, without `thread`",
+        )
+    }
 }
 
 fn sampling(given: &mut Body<'_>) -> Result<Sampling, Error> {

@@ -30,6 +30,7 @@ object! {
         "thinking" => thinking: Thinking<'a>,
         "output_config" => output_config: OutputConfig<'a>,
         "output_format" => output_format: Format<'a>,
+        "thread" => thread: &'a RawValue,
         // Nothing is cached here at the client's word; a hint that has no effect on the answer.
         skip "cache_control"
     }

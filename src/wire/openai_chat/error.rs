@@ -26,7 +26,7 @@ pub(super) fn write_error(out: &mut Vec<u8>, error: &Error) {
 
 pub(in crate::wire) fn status(kind: ErrorKind) -> u16 {
     match kind {
-        ErrorKind::BadRequest | ErrorKind::ContextTooLong => 400,
+        ErrorKind::BadRequest | ErrorKind::ContextTooLong | ErrorKind::ThreadUnsupported => 400,
         ErrorKind::MissingKey | ErrorKind::InvalidKey => 401,
         ErrorKind::Forbidden => 403,
         ErrorKind::UnknownModel | ErrorKind::NotFound => 404,
@@ -53,7 +53,7 @@ fn kind(kind: ErrorKind) -> &'static str {
 
 fn code(kind: ErrorKind) -> Option<&'static str> {
     Some(match kind {
-        ErrorKind::BadRequest => return None,
+        ErrorKind::BadRequest | ErrorKind::ThreadUnsupported => return None,
         ErrorKind::ContextTooLong => "context_length_exceeded",
         ErrorKind::MissingKey => "missing_api_key",
         ErrorKind::InvalidKey => "invalid_api_key",

@@ -102,6 +102,11 @@ impl Setup {
         self
     }
 
+    /// The names of the models.
+    pub(crate) fn models(&mut self) -> Vec<String> {
+        self.table(&["models"]).keys().cloned().collect()
+    }
+
     /// The file, for a simulator at this address. What a test set of the upstream stays.
     pub(crate) fn text(&self, sim: &str) -> String {
         let mut whole = self.clone();

@@ -71,6 +71,10 @@ pub async fn discover_with<A: SetupApi>(
                     "onboarding failed; the project that the provider named is used"
                 );
             }
+            // Whom no tier takes can't be onboarded, now or later: what was said of the tiers is why.
+            Err(failure) if failure.status == Some(400) && !setup.ineligible.is_empty() => {
+                return Err(unusable(setup));
+            }
             Err(failure) => return Err(failure),
         }
     }

@@ -482,3 +482,17 @@ fn blocks_that_can_not_be_read_are_refused() {
         assert_eq!(e.param.as_deref(), Some("messages[0].content"));
     }
 }
+
+#[test]
+fn a_conversation_that_the_server_would_hold_is_refused() {
+    for thread in [
+        json!({"type": "create"}),
+        json!({"type": "continue", "previous_message_id": "msg_1"}),
+    ] {
+        let error = with(&json!({ "thread": thread })).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::ThreadUnsupported);
+        assert_eq!(error.param.as_deref(), Some("thread"));
+        assert!(error.message.contains("`messages`"), "{}", error.message);
+    }
+    assert!(with(&json!({"thread": null})).unwrap().losses.is_empty());
+}

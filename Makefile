@@ -1,0 +1,67 @@
+# `make help` lists what can be made. Needs Rust (rustup's), a C compiler, and for the tests Node with npm and Python.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# The steps of `make test` share one target folder and two cores: one after the other, the cheap ones first.
+.NOTPARALLEL:
+
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY := $(TARGET)/tools/bin/cargo-deny
+# Arguments for `agp` in `make run`, such as ARGS="--listen 127.0.0.1:9000".
+ARGS ?=
+
+.PHONY: help run test bench audit tools fmt lint doc unit sdk deny
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## build, then `agp serve` where there is an agp.toml, else `agp demo`
+	@if [[ -e agp.toml ]]; then command=serve; else command=demo; fi; \
+	exec $(CARGO) run --locked -- "$$command" $(ARGS)
+
+test: tools fmt deny lint doc unit sdk ## install what the tests need, then run all of them
+	@echo "all tests passed"
+
+bench: ## measure against nginx (installs nginx where it is missing)
+	bash benches/run.sh
+
+audit: $(CARGO_DENY) ## known vulnerabilities in dependencies; downloads the list of them
+	$(CARGO_DENY) --locked check --hide-inclusion-graph
+
+# The parts of `make test`.
+
+tools:
+	@$(CARGO) fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+	@$(CARGO) clippy --version >/dev/null 2>&1 || rustup component add clippy
+	$(CARGO) fetch --locked
+
+fmt:
+	$(CARGO) fmt --all --check
+
+lint:
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+
+unit:
+	$(CARGO) test --locked
+
+# The official SDKs against the running binary.
+sdk:
+	bash tests/sdk/run.sh
+
+# Licences, banned crates and sources, by .deny.toml. Crates that stand in several versions are shown by `make audit` only.
+deny: $(CARGO_DENY)
+	$(CARGO_DENY) -L error --locked --offline check --hide-inclusion-graph licenses bans sources
+
+# Built without optimisation, which takes a third of the time and is fast enough. The version is part of the rule: another
+# one is built when the Makefile changes.
+$(CARGO_DENY): Makefile
+	@if [[ "$$($@ --version 2>/dev/null)" == "cargo-deny $(CARGO_DENY_VERSION)" ]]; then touch $@; else \
+	CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0 $(CARGO) install --locked --debug --force \
+	  --root "$(TARGET)/tools" --target-dir "$(TARGET)/tools/build" cargo-deny --version $(CARGO_DENY_VERSION); \
+	rm -rf "$(TARGET)/tools/build"; fi
