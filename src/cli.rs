@@ -8,6 +8,7 @@ pub mod hash_password;
 pub mod healthcheck;
 pub mod key;
 pub mod login;
+pub mod running;
 pub mod serve;
 pub mod signin;
 pub mod simulate;

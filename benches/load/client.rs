@@ -1,7 +1,8 @@
-//! One client's connection: a request out, its answer in.
+//! One client's connection, polled: a request out, its answer in.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
@@ -22,73 +23,143 @@ pub(crate) struct Times {
 pub(crate) struct Client {
     stream: TcpStream,
     /// Head and body of the one request that it sends.
-    request: Vec<u8>,
+    request: Rc<[u8]>,
+    sent: usize,
     buffer: Vec<u8>,
     filled: usize,
+    /// What is left of the answer, once its head is there.
+    body: Option<Body>,
+    began: Option<Instant>,
+    first: Duration,
+    /// The answer's body, where somebody wants to see it.
+    kept: Option<Vec<u8>>,
+}
+
+/// A chat request's bytes.
+pub(crate) fn post(path: &str, body: &[u8]) -> Rc<[u8]> {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\nAccept: */*\r\nUser-Agent: bench\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len(),
+        key = crate::servers::KEY,
+    );
+    [head.as_bytes(), body].concat().into()
+}
+
+/// A probe's bytes.
+pub(crate) fn get(path: &str) -> Rc<[u8]> {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .into_bytes()
+        .into()
 }
 
 impl Client {
     /// Connects, to send this request.
-    pub(crate) fn connect(addr: SocketAddr, path: &str, body: &[u8]) -> Outcome<Self> {
+    pub(crate) fn connect(addr: SocketAddr, request: &Rc<[u8]>) -> std::io::Result<Self> {
         let stream = TcpStream::connect(addr)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        let mut request = format!(
-            "POST {path} HTTP/1.1\r\nHost: {addr}\r\nAuthorization: Bearer {key}\r\nAccept: */*\r\nUser-Agent: bench\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            body.len(),
-            key = crate::servers::KEY,
-        )
-        .into_bytes();
-        request.extend_from_slice(body);
+        stream.set_nonblocking(true)?;
         Ok(Self {
             stream,
-            request,
+            request: Rc::clone(request),
+            sent: 0,
             buffer: vec![0; 64 << 10],
             filled: 0,
+            body: None,
+            began: None,
+            first: Duration::ZERO,
+            kept: None,
         })
     }
 
-    /// Sends the request and reads the whole answer, which `seen` gets to see piece by piece.
-    pub(crate) fn exchange(&mut self, mut seen: impl FnMut(&[u8])) -> Outcome<Times> {
-        let began = Instant::now();
-        self.stream.write_all(&self.request)?;
-        self.filled = 0;
-        let mut first = None;
-        let end = loop {
-            let n = self.stream.read(&mut self.buffer[self.filled..])?;
-            if n == 0 {
-                return Err("the connection ended before the answer's head".into());
+    /// Keeps the next answer's body.
+    pub(crate) fn keep(&mut self) {
+        self.kept = Some(Vec::new());
+    }
+
+    /// The body that was kept.
+    pub(crate) fn kept(&mut self) -> Vec<u8> {
+        self.kept.take().unwrap_or_default()
+    }
+
+    /// Whether an answer is under way.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.began.is_some()
+    }
+
+    /// Begins to send the request.
+    pub(crate) fn begin(&mut self) -> Outcome<()> {
+        (self.sent, self.filled, self.body) = (0, 0, None);
+        self.began = Some(Instant::now());
+        self.write()
+    }
+
+    fn write(&mut self) -> Outcome<()> {
+        while self.sent < self.request.len() {
+            match self.stream.write(&self.request[self.sent..]) {
+                Ok(n) => self.sent += n,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error.into()),
             }
-            first.get_or_insert_with(|| began.elapsed());
-            self.filled += n;
-            if let Some(end) = head_end(&self.buffer[..self.filled]) {
-                break end;
-            }
+        }
+        Ok(())
+    }
+
+    /// Goes on with what is under way; gives the times of an answer that is complete.
+    pub(crate) fn poll(&mut self) -> Outcome<Option<Times>> {
+        let Some(began) = self.began else {
+            return Ok(None);
         };
-        let head = &self.buffer[..end];
-        if !head.starts_with(b"HTTP/1.1 200") {
-            let told = String::from_utf8_lossy(&self.buffer[..self.filled]);
-            return Err(format!("expected a 200, found: {told}").into());
+        if self.sent < self.request.len() {
+            self.write()?;
         }
-        let mut body = content_length(head).map_or(Body::Chunked(Chunks::default()), Body::Length);
-        let mut piece = end..self.filled;
-        loop {
-            let bytes = &self.buffer[piece];
-            seen(bytes);
-            if body.take(bytes)? {
-                break;
+        let n = match self.stream.read(&mut self.buffer[self.filled..]) {
+            Ok(0) => return Err("the connection ended before the answer".into()),
+            Ok(n) => n,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                if began.elapsed() > PATIENCE {
+                    return Err("the answer does not come".into());
+                }
+                return Ok(None);
             }
-            let n = self.stream.read(&mut self.buffer)?;
-            if n == 0 {
-                return Err("the connection ended inside the answer".into());
+            Err(error) => return Err(error.into()),
+        };
+        let end = self.filled + n;
+        let piece = if self.body.is_some() {
+            0..end
+        } else {
+            if self.filled == 0 {
+                self.first = began.elapsed();
             }
-            piece = 0..n;
+            let Some(begin) = head_end(&self.buffer[..end]) else {
+                self.filled = end;
+                return Ok(None);
+            };
+            let head = &self.buffer[..begin];
+            if !head.starts_with(b"HTTP/1.1 200") {
+                let told = String::from_utf8_lossy(&self.buffer[..end]);
+                return Err(format!("expected a 200, found: {told}").into());
+            }
+            let body = content_length(head);
+            self.body = Some(body.map_or(Body::Chunked(Chunks::default()), Body::Length));
+            self.filled = 0;
+            begin..end
+        };
+        let bytes = &self.buffer[piece];
+        if let Some(kept) = &mut self.kept {
+            kept.extend_from_slice(bytes);
         }
-        Ok(Times {
-            first: first.unwrap_or_default(),
+        let Some(body) = &mut self.body else {
+            return Ok(None);
+        };
+        if !body.take(bytes)? {
+            return Ok(None);
+        }
+        self.began = None;
+        Ok(Some(Times {
+            first: self.first,
             whole: began.elapsed(),
-        })
+        }))
     }
 }
 
@@ -120,7 +191,7 @@ struct Chunks {
     skip: usize,
     /// The size line as far as it has come.
     size: usize,
-    /// The line holds a digit other than nought.
+    /// The size line has a digit.
     line: bool,
     /// The last chunk's line was seen.
     last: bool,

@@ -2,7 +2,9 @@
 //!
 //! One process on one core plays all clients and the upstream; gateway and nginx run on the other core, one after the
 //! other in short rounds (ABAB), so that both meet the same noise. Everything is loopback, and bounded in count and time.
-//! Only the standard library: blocking sockets, a thread for each connection, which costs the load's core least.
+//! Only the standard library: one thread that asks all its sockets in turn and never sleeps. To wake a sleeping core costs
+//! the waker an interrupt, which on a virtual machine is as dear as all else that a proxy does, and falls on the slower of
+//! two proxies more often.
 //! docs/performance.md says how to read the figures.
 
 mod client;
@@ -16,6 +18,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+
+use crate::upstream::Upstream;
 
 /// What goes wrong here is told as it is and ends the run.
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -76,18 +80,18 @@ fn run() -> Outcome<()> {
         writeln!(out, "this is started by benches/run.sh (`make bench`)")?;
         return Ok(());
     };
-    let upstream = upstream::start()?;
+    let mut upstream = Upstream::start(&scenario::all()[0])?;
     let folder = servers::Folder::new()?;
     writeln!(out, "{}", report::machine(&options))?;
-    let starts = servers::time_starts(&options, &folder, upstream)?;
+    let starts = servers::time_starts(&options, &folder, &mut upstream)?;
     writeln!(out, "{}", report::starts(&starts))?;
-    let targets = servers::start(&options, &folder, upstream)?;
+    let targets = servers::start(&options, &folder, &mut upstream)?;
     let mut rows = Vec::new();
     for scenario in scenario::all()
         .iter()
         .filter(|s| s.name.contains(&options.only))
     {
-        let row = measure::scenario(scenario, &targets, &options)?;
+        let row = measure::scenario(scenario, &mut upstream, &targets, &options)?;
         writeln!(out, "{}", report::progress(&row))?;
         rows.push(row);
     }

@@ -1,20 +1,21 @@
 //! The rounds: each target in turn, then again, and the medians of it.
 
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::client::Client;
+use crate::client::{self, Client, Times};
 use crate::scenario::{CHUNKS, END_MARK, Scenario};
 use crate::servers::{Kind, Target, Targets, cpu_time};
-use crate::{Options, Outcome, upstream};
+use crate::upstream::Upstream;
+use crate::{Options, Outcome};
 
 /// Requests of one measurement at most.
-const MOST: u64 = 200_000;
+const MOST: usize = 500_000;
 /// Before each measurement, so that connections are open and buffers have their size.
 const WARM_UP: Duration = Duration::from_millis(300);
 /// Connections that share the fixed rate.
 const RATE_CONNECTIONS: u32 = 4;
+/// How long what is under way at the end may take.
+const REST: Duration = Duration::from_secs(10);
 
 /// A scenario's medians.
 #[derive(Debug)]
@@ -73,10 +74,11 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
 /// Runs all rounds of a scenario.
 pub(crate) fn scenario(
     scenario: &'static Scenario,
+    upstream: &mut Upstream,
     targets: &Targets,
     options: &Options,
 ) -> Outcome<Row> {
-    upstream::play(scenario);
+    upstream.play(scenario);
     let mut samples = [(); 3].map(|()| Samples::default());
     let mut turn: Vec<(usize, &Target)> = targets
         .all()
@@ -85,15 +87,17 @@ pub(crate) fn scenario(
         .filter(|(_, target)| !options.alone || target.kind == Kind::Gateway)
         .collect();
     for (_, target) in &turn {
-        check(scenario, target)?;
+        check(scenario, upstream, target)?;
     }
     for _ in 0..options.rounds {
         for (at, target) in &turn {
-            filled(scenario, target, options.window, &mut samples[*at])?;
+            let mut load = Load::new(scenario, upstream, target, scenario.connections)?;
+            filled(&mut load, options.window, &mut samples[*at])?;
         }
         if scenario.rate > 0 && !options.alone {
             for (at, target) in &turn {
-                at_rate(scenario, target, options.window, &mut samples[*at])?;
+                let mut load = Load::new(scenario, upstream, target, RATE_CONNECTIONS as usize)?;
+                at_rate(&mut load, options.window, &mut samples[*at])?;
             }
         }
         // Nobody is always first.
@@ -108,11 +112,24 @@ pub(crate) fn scenario(
     })
 }
 
+/// One request and its answer.
+pub(crate) fn once(upstream: &mut Upstream, client: &mut Client) -> Outcome<Times> {
+    client.begin()?;
+    loop {
+        upstream.poll()?;
+        if let Some(times) = client.poll()? {
+            return Ok(times);
+        }
+    }
+}
+
 /// The whole answer comes through, in the form that the target gives.
-fn check(scenario: &Scenario, target: &Target) -> Outcome<()> {
-    let mut client = connect(scenario, target)?;
-    let mut text = Vec::new();
-    client.exchange(|piece| text.extend_from_slice(piece))?;
+fn check(scenario: &Scenario, upstream: &mut Upstream, target: &Target) -> Outcome<()> {
+    let request = client::post(target.path(scenario.stream), &scenario.body);
+    let mut client = Client::connect(target.addr, &request)?;
+    client.keep();
+    once(upstream, &mut client)?;
+    let text = client.kept();
     let text = String::from_utf8_lossy(&text);
     let events = text.matches("data: ").count();
     let right = match (target.kind, scenario.stream) {
@@ -121,94 +138,83 @@ fn check(scenario: &Scenario, target: &Target) -> Outcome<()> {
         (_, stream) => events == if stream { CHUNKS } else { 2 },
     };
     if !right || !text.contains(END_MARK) {
-        return Err(format!(
-            "{}, {:?}: not the expected answer: {text}",
-            scenario.name, target.kind
-        )
-        .into());
+        let (name, kind) = (scenario.name, target.kind);
+        return Err(format!("{name}, {kind:?}: not the expected answer: {text}").into());
     }
     Ok(())
 }
 
-fn connect(scenario: &Scenario, target: &Target) -> Outcome<Client> {
-    Client::connect(target.addr, target.path(scenario.stream), &scenario.body)
-}
-
-/// What clients share.
-struct Shared<'a> {
+/// The clients of one measurement, and the upstream that is polled beside them.
+struct Load<'a> {
     scenario: &'a Scenario,
-    addr: SocketAddr,
-    path: &'static str,
-    done: AtomicU64,
-    stop: AtomicBool,
+    upstream: &'a mut Upstream,
+    target: &'a Target,
+    /// Each with the moment from which it may ask again.
+    clients: Vec<(Client, Instant)>,
 }
 
-impl Shared<'_> {
-    /// Asks on and on until told to stop. Gives what each answer took.
-    fn client(&self, pause: Option<(Duration, Duration)>) -> Outcome<Vec<Duration>> {
-        let mut client = Client::connect(self.addr, self.path, &self.scenario.body)?;
+impl<'a> Load<'a> {
+    fn new(
+        scenario: &'a Scenario,
+        upstream: &'a mut Upstream,
+        target: &'a Target,
+        connections: usize,
+    ) -> Outcome<Self> {
+        let request = client::post(target.path(scenario.stream), &scenario.body);
+        let now = Instant::now();
+        let clients = (0..connections).map(|n| {
+            // Paced streams do not all begin at the same moment.
+            let n = u32::try_from(n).unwrap_or(0);
+            let length = scenario.pace * u32::try_from(CHUNKS).unwrap_or(0);
+            let due = now + length * n / u32::try_from(connections).unwrap_or(1).max(1);
+            Ok((Client::connect(target.addr, &request)?, due))
+        });
+        Ok(Self {
+            clients: clients.collect::<Outcome<_>>()?,
+            scenario,
+            upstream,
+            target,
+        })
+    }
+
+    /// Runs the clients for a while. Each asks again when it has its answer, `between` after it asked before at the
+    /// earliest.
+    fn run(&mut self, length: Duration, between: Duration) -> Outcome<Vec<Times>> {
+        let end = Instant::now() + length;
         let mut took = Vec::new();
-        let begin = Instant::now() + pause.map_or(Duration::ZERO, |(first, _)| first);
-        let mut due = begin;
-        while !self.stop.load(Ordering::Relaxed) {
-            if let Some((_, between)) = pause {
-                std::thread::sleep(due.saturating_duration_since(Instant::now()));
-                // Who is late does not catch up in a burst.
-                due = (due + between).max(Instant::now());
+        loop {
+            self.upstream.poll()?;
+            let now = Instant::now();
+            for (client, due) in &mut self.clients {
+                if client.is_busy() {
+                    took.extend(client.poll()?);
+                }
+                if !client.is_busy() && *due <= now && took.len() < MOST {
+                    client.begin()?;
+                    // Who is late does not catch up in a burst.
+                    *due = (*due + between).max(now);
+                }
             }
-            let times = client.exchange(|_| {})?;
-            took.push(if self.scenario.pace.is_zero() {
-                times.whole
-            } else {
-                times.first
-            });
-            if self.done.fetch_add(1, Ordering::Relaxed) >= MOST {
+            if now >= end {
                 return Ok(took);
             }
         }
-        Ok(took)
     }
-}
 
-/// Runs clients for the warm-up and the window; `window` is called around the latter.
-fn run(
-    scenario: &Scenario,
-    target: &Target,
-    connections: usize,
-    pause: impl Fn(usize) -> Option<(Duration, Duration)> + Sync,
-    window: impl FnOnce(&AtomicU64) -> Outcome<()>,
-) -> Outcome<Vec<Duration>> {
-    let shared = Shared {
-        scenario,
-        addr: target.addr,
-        path: target.path(scenario.stream),
-        done: AtomicU64::new(0),
-        stop: AtomicBool::new(false),
-    };
-    let (shared, pause) = (&shared, &pause);
-    std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..connections)
-            .map(|n| {
-                // Paced streams do not all begin at the same moment.
-                let stagger = scenario.pace * u32::try_from(n % CHUNKS).unwrap_or(0)
-                    + Duration::from_micros(157) * u32::try_from(n).unwrap_or(0);
-                scope.spawn(move || {
-                    if !scenario.pace.is_zero() {
-                        std::thread::sleep(stagger);
-                    }
-                    shared.client(pause(n))
-                })
-            })
-            .collect();
-        let measured = window(&shared.done);
-        shared.stop.store(true, Ordering::Relaxed);
-        let mut all = Vec::new();
-        for client in clients {
-            all.extend(client.join().map_err(|_| "a client broke")??);
+    /// Waits for what is under way.
+    fn finish(&mut self) -> Outcome<()> {
+        let begin = Instant::now();
+        while self.clients.iter().any(|(client, _)| client.is_busy()) {
+            self.upstream.poll()?;
+            for (client, _) in &mut self.clients {
+                client.poll()?;
+            }
+            if begin.elapsed() > REST {
+                return Err("answers do not come to their end".into());
+            }
         }
-        measured?;
-        Ok(all)
-    })
+        Ok(())
+    }
 }
 
 /// A closed loop: each connection sends its next request when it has its answer.
@@ -216,79 +222,49 @@ fn run(
     clippy::cast_precision_loss,
     reason = "counts and times far below 2^52"
 )]
-fn filled(
-    scenario: &Scenario,
-    target: &Target,
-    window: Duration,
-    samples: &mut Samples,
-) -> Outcome<()> {
+fn filled(load: &mut Load<'_>, window: Duration, samples: &mut Samples) -> Outcome<()> {
     // Streams that take half a second need a longer look.
-    let paced = !scenario.pace.is_zero();
-    let (warm_up, window) = if paced {
-        (WARM_UP + scenario.pace * 100, window * 2)
-    } else {
+    let pace = load.scenario.pace;
+    let (warm_up, window) = if pace.is_zero() {
         (WARM_UP, window)
+    } else {
+        (WARM_UP + pace * 100, window * 2)
     };
-    let mut took = run(
-        scenario,
-        target,
-        scenario.connections,
-        |_| None,
-        |done| {
-            std::thread::sleep(warm_up);
-            let (cpu, count, began) = (
-                cpu_time(&target.processes)?,
-                done.load(Ordering::Relaxed),
-                Instant::now(),
-            );
-            std::thread::sleep(window);
-            let count = (done.load(Ordering::Relaxed) - count) as f64;
-            let cpu = cpu_time(&target.processes)?.since(&cpu);
-            let took = began.elapsed();
-            samples.rate.push(count / took.as_secs_f64());
-            samples.cpu.push(cpu.as_secs_f64() * 1e6 / count.max(1.0));
-            samples.busy.push(cpu.as_secs_f64() / took.as_secs_f64());
-            Ok(())
-        },
-    )?;
-    if scenario.rate == 0 {
-        latencies(&mut took, samples);
+    load.run(warm_up, Duration::ZERO)?;
+    let processes = &load.target.processes;
+    let (cpu, began) = (cpu_time(processes)?, Instant::now());
+    let mut took = load.run(window, Duration::ZERO)?;
+    let cpu = cpu_time(&load.target.processes)?.since(&cpu).as_secs_f64();
+    let length = began.elapsed().as_secs_f64();
+    let count = took.len().max(1) as f64;
+    samples.rate.push(count / length);
+    samples.cpu.push(cpu * 1e6 / count);
+    samples.busy.push(cpu / length);
+    if load.scenario.rate == 0 {
+        latencies(&mut took, |times| times.first, samples);
     }
-    Ok(())
+    load.finish()
 }
 
 /// A fixed, moderate rate over a few connections, for latencies without a queue.
-fn at_rate(
-    scenario: &Scenario,
-    target: &Target,
-    window: Duration,
-    samples: &mut Samples,
-) -> Outcome<()> {
-    let between = Duration::from_secs(1) * RATE_CONNECTIONS / scenario.rate;
-    let mut took = run(
-        scenario,
-        target,
-        RATE_CONNECTIONS as usize,
-        |n| {
-            let n = u32::try_from(n).unwrap_or(0);
-            Some((between * n / RATE_CONNECTIONS, between))
-        },
-        |_| {
-            std::thread::sleep(window);
-            Ok(())
-        },
-    )?;
-    latencies(&mut took, samples);
-    Ok(())
+fn at_rate(load: &mut Load<'_>, window: Duration, samples: &mut Samples) -> Outcome<()> {
+    let between = Duration::from_secs(1) * RATE_CONNECTIONS / load.scenario.rate;
+    let now = Instant::now();
+    for (n, (_, due)) in (0..).zip(&mut load.clients) {
+        *due = now + between * n / RATE_CONNECTIONS;
+    }
+    let mut took = load.run(window, between)?;
+    latencies(&mut took, |times| times.whole, samples);
+    load.finish()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "microseconds far below 2^52")]
-fn latencies(took: &mut [Duration], samples: &mut Samples) {
-    took.sort_unstable();
+fn latencies(took: &mut [Times], which: fn(&Times) -> Duration, samples: &mut Samples) {
+    took.sort_unstable_by_key(which);
     let at = |part: usize| {
         let index = (took.len() * part / 1000).min(took.len().saturating_sub(1));
         took.get(index)
-            .map_or(f64::NAN, |d| d.as_nanos() as f64 / 1000.0)
+            .map_or(f64::NAN, |times| which(times).as_nanos() as f64 / 1000.0)
     };
     samples.p50.push(at(500));
     samples.p99.push(at(990));

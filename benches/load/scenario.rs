@@ -15,7 +15,7 @@ pub(crate) struct Scenario {
     pub(crate) stream: bool,
     /// The upstream's answer: pieces that are written one by one, HTTP chunk borders and all.
     pub(crate) pieces: Vec<Vec<u8>>,
-    /// Between two pieces.
+    /// Between two pieces; zero: one write follows the other.
     pub(crate) pace: Duration,
     /// Connections of the closed loop that fills the gateway's core (or, paced, that are open at a time).
     pub(crate) connections: usize,
@@ -42,9 +42,8 @@ fn make() -> Vec<Scenario> {
     let image = request(&picture(1 << 20), false);
     let streamed = request(&user(&filler(31)), true);
     let whole = vec![chunked(&answer(2), true)];
-    let burst = vec![chunked(&answer(CHUNKS), true)];
     let events = answer(CHUNKS);
-    let paced = events
+    let pieces: Vec<_> = events
         .iter()
         .enumerate()
         .map(|(i, event)| chunked(std::slice::from_ref(event), i + 1 == events.len()))
@@ -67,7 +66,7 @@ fn make() -> Vec<Scenario> {
             name: "stream paced",
             body: streamed.clone(),
             stream: true,
-            pieces: paced,
+            pieces: pieces.clone(),
             pace: Duration::from_millis(10),
             connections: 64,
             rate: 0,
@@ -77,7 +76,7 @@ fn make() -> Vec<Scenario> {
             name: "stream burst",
             body: streamed,
             stream: true,
-            pieces: burst,
+            pieces,
             pace: Duration::ZERO,
             connections: 16,
             rate: 300,

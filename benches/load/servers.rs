@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::client::Client;
-use crate::measure::median;
+use crate::client::{self, Client};
+use crate::measure::{median, once};
+use crate::upstream::Upstream;
 use crate::{Options, Outcome, scenario};
 
 /// The clients' key: of this run only, on loopback only.
@@ -123,7 +123,7 @@ pub(crate) struct Starts {
 pub(crate) fn time_starts(
     options: &Options,
     folder: &Folder,
-    upstream: SocketAddr,
+    upstream: &mut Upstream,
 ) -> Outcome<Starts> {
     let (mut new, mut again) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
     for n in 0..options.starts {
@@ -133,12 +133,16 @@ pub(crate) fn time_starts(
             let (_process, addr) = start_agp(options, &place, upstream)?;
             samples.0.push(began.elapsed().as_secs_f64() * 1000.0);
             let first = &scenario::all()[0];
-            Client::connect(addr, CHAT, &first.body)?.exchange(|_| {})?;
+            let request = client::post(CHAT, &first.body);
+            once(upstream, &mut Client::connect(addr, &request)?)?;
             samples.1.push(began.elapsed().as_secs_f64() * 1000.0);
         }
     }
     let (process, _) = start_agp(options, &folder.sub("idle")?, upstream)?;
-    std::thread::sleep(Duration::from_secs(2));
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(2) {
+        upstream.poll()?;
+    }
     Ok(Starts {
         ready_new: median(&mut new.0),
         ready_again: median(&mut again.0),
@@ -149,7 +153,11 @@ pub(crate) fn time_starts(
 }
 
 /// Starts nginx and the gateway for the rounds.
-pub(crate) fn start(options: &Options, folder: &Folder, upstream: SocketAddr) -> Outcome<Targets> {
+pub(crate) fn start(
+    options: &Options,
+    folder: &Folder,
+    upstream: &mut Upstream,
+) -> Outcome<Targets> {
     let (agp, agp_addr) = start_agp(options, &folder.sub("agp")?, upstream)?;
     let (nginx, nginx_addr) = start_nginx(options, &folder.sub("nginx")?, upstream)?;
     let target = |kind, addr, processes| Target {
@@ -158,7 +166,7 @@ pub(crate) fn start(options: &Options, folder: &Folder, upstream: SocketAddr) ->
         processes,
     };
     Ok(Targets {
-        upstream: target(Kind::Upstream, upstream, Vec::new()),
+        upstream: target(Kind::Upstream, upstream.addr(), Vec::new()),
         nginx: target(Kind::Nginx, nginx_addr, children(nginx.0.id())?),
         gateway: target(Kind::Gateway, agp_addr, vec![agp.0.id()]),
         _processes: [agp, nginx],
@@ -184,23 +192,25 @@ fn pinned(options: &Options, program: &Path) -> Command {
 fn start_agp(
     options: &Options,
     place: &Path,
-    upstream: SocketAddr,
+    upstream: &mut Upstream,
 ) -> Outcome<(Process, SocketAddr)> {
     let addr = free_address()?;
     let file = place.join("agp.toml");
-    fs::write(&file, agp_toml(addr, upstream))?;
+    fs::write(&file, agp_toml(addr, upstream.addr()))?;
+    // Not beside agp.toml: that folder is watched.
+    let log_file = place.with_extension("log");
     let log = fs::File::options()
         .create(true)
         .append(true)
-        .open(place.join("agp.log"))?;
+        .open(&log_file)?;
     let child = pinned(options, &options.agp)
         .args(["serve", "--config"])
         .arg(&file)
         .stderr(log)
         .spawn()?;
     let process = Process(child);
-    wait(addr, "/readyz").map_err(|error| {
-        let log = fs::read_to_string(place.join("agp.log")).unwrap_or_default();
+    wait(addr, "/readyz", upstream).map_err(|error| {
+        let log = fs::read_to_string(&log_file).unwrap_or_default();
         format!("agp did not start: {error}\n{log}")
     })?;
     Ok((process, addr))
@@ -229,11 +239,11 @@ fn agp_toml(listen: SocketAddr, upstream: SocketAddr) -> String {
 fn start_nginx(
     options: &Options,
     place: &Path,
-    upstream: SocketAddr,
+    upstream: &mut Upstream,
 ) -> Outcome<(Process, SocketAddr)> {
     let addr = free_address()?;
     let file = place.join("nginx.conf");
-    fs::write(&file, nginx_conf(place, addr, upstream))?;
+    fs::write(&file, nginx_conf(place, addr, upstream.addr()))?;
     let child = pinned(options, &options.nginx)
         .arg("-p")
         .arg(place)
@@ -242,7 +252,7 @@ fn start_nginx(
         .stderr(fs::File::create(place.join("stderr.log"))?)
         .spawn()?;
     let process = Process(child);
-    wait(addr, "/readyz").map_err(|error| {
+    wait(addr, "/readyz", upstream).map_err(|error| {
         let log = fs::read_to_string(place.join("stderr.log")).unwrap_or_default();
         format!("nginx did not start: {error}\n{log}")
     })?;
@@ -278,27 +288,22 @@ fn nginx_conf(place: &Path, listen: SocketAddr, upstream: SocketAddr) -> String 
 }
 
 /// Waits for a 200.
-fn wait(addr: SocketAddr, path: &str) -> Outcome<()> {
+fn wait(addr: SocketAddr, path: &str, upstream: &mut Upstream) -> Outcome<()> {
     let began = Instant::now();
+    let request = client::get(path);
     loop {
-        match get(addr, path) {
-            Ok(true) => return Ok(()),
-            Ok(false) | Err(_) if began.elapsed() < START => {
+        let answer = Client::connect(addr, &request)
+            .map_err(Into::into)
+            .and_then(|mut client| once(upstream, &mut client));
+        match answer {
+            Ok(_) => return Ok(()),
+            Err(error) if began.elapsed() > START => return Err(error),
+            Err(_) => {
+                upstream.poll()?;
                 std::thread::sleep(Duration::from_micros(500));
             }
-            Ok(false) => return Err("it does not say that it is ready".into()),
-            Err(error) => return Err(error),
         }
     }
-}
-
-fn get(addr: SocketAddr, path: &str) -> Outcome<bool> {
-    let mut stream = TcpStream::connect(addr)?;
-    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n").as_bytes())?;
-    let mut head = [0; 12];
-    stream.read_exact(&mut head)?;
-    Ok(&head == b"HTTP/1.1 200")
 }
 
 fn children(parent: u32) -> Outcome<Vec<u32>> {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tokio::net::TcpStream;
 
-use crate::cli::{Failed, UNREACHABLE, ask, serve};
+use crate::cli::{Failed, UNREACHABLE, ask, running, serve};
 
 /// Arguments of `agp healthcheck`.
 #[derive(Debug, Clone, clap::Args)]
@@ -21,11 +21,11 @@ pub struct Args {
 /// Asks `/healthz`.
 ///
 /// # Errors
-/// Code 4 where the gateway does not answer, 1 where the file can't be read.
+/// Code 4 where the gateway does not answer, 1 where there is no file to tell its address.
 pub async fn run(args: &Args) -> Result<(), Failed> {
     let listen = match args.listen {
         Some(listen) => listen,
-        None => serve::read(&args.serve.places()?)?.config.server.listen,
+        None => running::find(&args.serve.places()?).listen,
     };
     let addr = reachable(listen);
     let unreachable = |why: String| Failed {

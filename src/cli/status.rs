@@ -5,7 +5,7 @@ use std::io::Write;
 use serde_json::Value;
 use tokio::net::UnixStream;
 
-use crate::cli::{Failed, UNREACHABLE, ask, serve};
+use crate::cli::{Failed, UNREACHABLE, ask, running, serve};
 use crate::server::{admin, socket};
 
 /// Arguments of `agp status`.
@@ -25,9 +25,7 @@ pub struct Args {
 /// # Errors
 /// Code 4 where no gateway runs on this state folder.
 pub async fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failed> {
-    let places = args.serve.places()?;
-    let read = serve::read(&places)?;
-    let path = socket::path(&places.state_dir.join(&read.config.state.path));
+    let path = socket::path(&running::find(&args.serve.places()?).state);
     let unreachable = |why: String| Failed {
         message: format!("no gateway answers on `{}`: {why}", path.display()),
         code: UNREACHABLE,

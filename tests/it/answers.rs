@@ -1,10 +1,11 @@
 //! Answers that are empty, blocked, cut by a limit or faulty, and what the dialects say of them.
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::support::TestApp;
 use crate::support::client::BOTH;
-use crate::support::client::Dialect::OpenAi;
+use crate::support::client::Dialect::{Anthropic, OpenAi};
 use crate::support::setup::Setup;
 
 const FLASH: &str = "gemini-2.5-flash";
@@ -25,7 +26,7 @@ async fn an_empty_answer_is_asked_for_again() {
         json!({"answer": "empty", "finish": "UNEXPECTED_TOOL_CALL"}),
         json!({"answer": "empty", "finish": "MALFORMED_RESPONSE"}),
     ] {
-        for dialect in BOTH {
+        join_all(BOTH.map(async |dialect| {
             let app = start(json!({"times": 2, "do": what})).await;
             let got = app.say(dialect, FLASH, "hi").await;
             assert_eq!(got.said(dialect), "You said: hi", "{what}");
@@ -35,13 +36,14 @@ async fn an_empty_answer_is_asked_for_again() {
                 tries[..2].iter().all(|t| t.ends_with("empty_answer")),
                 "{tries:?}"
             );
-        }
+        }))
+        .await;
     }
 }
 
 #[tokio::test]
 async fn what_stays_empty_is_an_empty_message() {
-    for dialect in BOTH {
+    join_all(BOTH.map(async |dialect| {
         let app = start(json!({"do": {"answer": "empty"}})).await;
         let got = app.say(dialect, FLASH, "hi").await;
         assert_eq!(got.said(dialect), "");
@@ -59,7 +61,8 @@ async fn what_stays_empty_is_an_empty_message() {
             (String::new(), Some(finish))
         );
         assert_eq!(app.account("alice").health().0.as_str(), "active");
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
@@ -69,7 +72,7 @@ async fn a_faulty_end_after_content_is_an_error_event() {
         "MALFORMED_RESPONSE",
         "MISSING_THOUGHT_SIGNATURE",
     ] {
-        for dialect in BOTH {
+        join_all(BOTH.map(async |dialect| {
             let what = json!({"text": "half of it", "chunks": 2, "pause_until_released": true, "finish": finish});
             let app = start(json!({"do": what})).await;
             let mut stream = app.stream(dialect, FLASH, "hi").await;
@@ -78,7 +81,8 @@ async fn a_faulty_end_after_content_is_an_error_event() {
             let speech = stream.rest().await;
             speech.assert_failed();
             assert_eq!(speech.text(), "half of it");
-        }
+        }))
+        .await;
     }
 }
 
@@ -169,14 +173,14 @@ async fn usage_is_told_and_kept() {
                 &usage["completion_tokens"],
                 &usage["prompt_tokens_details"]["cached_tokens"],
             ),
-            _ => (
+            Anthropic => (
                 &usage["input_tokens"],
                 &usage["output_tokens"],
                 &usage["cache_read_input_tokens"],
             ),
         };
         assert_eq!((output, cached), (&json!(2), &json!(1)));
-        let whole = input.as_u64().unwrap() + if dialect == OpenAi { 0 } else { 1 };
+        let whole = input.as_u64().unwrap() + u64::from(dialect != OpenAi);
         assert_eq!((row.input_total(), row.output_total()), (whole, 2));
     }
     let mut body = OpenAi.saying(FLASH, "hi", true);

@@ -1,6 +1,7 @@
 //! Point 5: a truncated answer never looks complete, and what fails before the first content is tried elsewhere or gets a
 //! proper status.
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::support::client::{BOTH, Dialect, Frame, Got};
@@ -33,7 +34,7 @@ fn alice_breaks(fault: &str, after: usize) -> Value {
 #[tokio::test]
 async fn after_the_first_content_the_client_gets_its_dialects_error_event() {
     for (fault, class) in FAULTS {
-        for dialect in BOTH {
+        join_all(BOTH.map(async |dialect| {
             let script =
                 json!({"text": "abcdefgh", "chunks": 4, "pause_until_released": 2, fault: 2});
             let setup = Setup::new(&["alice", "bob"]).upstream("idle_timeout", "200ms");
@@ -53,7 +54,8 @@ async fn after_the_first_content_the_client_gets_its_dialects_error_event() {
             assert_eq!(record.tries[0].class.as_deref(), Some(class), "{record:?}");
             assert_eq!((record.status, record.stop), (200, None));
             assert!(record.error.is_some());
-        }
+        }))
+        .await;
     }
 }
 
@@ -95,7 +97,7 @@ async fn where_nobody_else_is_left_the_status_is_a_proper_one() {
         ("truncate", 502, 502),
         ("stall", 504, 504),
     ] {
-        for dialect in BOTH {
+        join_all(BOTH.map(async |dialect| {
             let setup = Setup::new(&["alice"])
                 .upstream("idle_timeout", "200ms")
                 .routing("max_attempts", 1);
@@ -111,13 +113,14 @@ async fn where_nobody_else_is_left_the_status_is_a_proper_one() {
                 let told = app.send(dialect, &body).await.error(dialect);
                 assert_eq!(told.status, status, "{fault} {told:?}");
             }
-        }
+        }))
+        .await;
     }
 }
 
 #[tokio::test]
 async fn after_the_commit_a_failure_is_an_error_event() {
-    for dialect in BOTH {
+    join_all(BOTH.map(async |dialect| {
         let setup = Setup::new(&["alice"])
             .set("server", "stream_commit_after", "20ms")
             .set("server", "keepalive", "20ms")
@@ -130,12 +133,13 @@ async fn after_the_commit_a_failure_is_an_error_event() {
         speech.assert_failed();
         assert!(speech.pings > 0 && speech.texts.is_empty(), "{speech:?}");
         assert_eq!(app.tries(&id).await, ["alice server_error"]);
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
 async fn failover_goes_on_after_the_commit() {
-    for dialect in BOTH {
+    join_all(BOTH.map(async |dialect| {
         let setup = alice_first()
             .set("server", "stream_commit_after", "20ms")
             .set("server", "keepalive", "20ms");
@@ -148,12 +152,13 @@ async fn failover_goes_on_after_the_commit() {
         speech.assert_whole();
         assert_eq!(speech.text(), "abcdefgh");
         assert_eq!(app.served(), ["alice", "bob"]);
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
 async fn silent_streams_get_keepalives_before_and_after_the_first_content() {
-    for dialect in BOTH {
+    join_all(BOTH.map(async |dialect| {
         let setup = Setup::new(&["alice"])
             .set("server", "stream_commit_after", "10ms")
             .set("server", "keepalive", "20ms");
@@ -168,12 +173,13 @@ async fn silent_streams_get_keepalives_before_and_after_the_first_content() {
         let speech = stream.rest().await;
         speech.assert_whole();
         assert_eq!(speech.text(), "abcd");
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
 async fn a_stop_while_streaming_ends_in_an_error_event() {
-    for dialect in BOTH {
+    join_all(BOTH.map(async |dialect| {
         let script = json!({"text": "abcd", "chunks": 2, "pause_until_released": true});
         let mut app = TestApp::start(Setup::new(&["alice"]), script).await;
         let mut stream = app.stream(dialect, FLASH, "hi").await;
@@ -185,12 +191,13 @@ async fn a_stop_while_streaming_ends_in_an_error_event() {
         app.restart().await;
         let record = app.log(&id).await;
         assert_eq!(record.error.unwrap().kind, "unavailable");
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
 async fn a_stop_waits_for_what_runs_and_takes_nothing_new() {
-    for dialect in BOTH {
+    join_all(BOTH.map(async |dialect| {
         let script = json!({"text": "abcd", "chunks": 2, "pause_until_released": true});
         let setup = Setup::new(&["alice"])
             .unlimited()
@@ -221,5 +228,6 @@ async fn a_stop_waits_for_what_runs_and_takes_nothing_new() {
         stream.rest().await.assert_whole();
         assert_eq!(whole.await.unwrap().said(dialect), "abcd");
         within("the stop", stopping).await.unwrap();
-    }
+    }))
+    .await;
 }

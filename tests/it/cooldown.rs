@@ -1,5 +1,6 @@
 //! Point 7, third part: only the guilty thing cools, for as long as was said, also over a restart.
 
+use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::support::client::Dialect::{Anthropic, OpenAi};
@@ -76,7 +77,7 @@ async fn a_used_up_quota_leaves_the_other_models() {
 
 #[tokio::test]
 async fn where_all_cool_the_smallest_time_is_told() {
-    for dialect in BOTH {
+    join_all(BOTH.map(async |dialect| {
         let script = json!({"rules": [
             {"account": "alice@*", "do": {"form": "retry_info", "delay": "50s"}},
             {"account": "bob@*", "do": {"form": "retry_info", "delay": "20.4s"}}]});
@@ -92,12 +93,13 @@ async fn where_all_cool_the_smallest_time_is_told() {
             Got::read(app.client.get(app.url("/readyz"))).await.status,
             200
         );
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
 async fn a_short_cooldown_is_waited_out() {
-    for dialect in BOTH {
+    join_all(BOTH.map(async |dialect| {
         let setup = Setup::new(&["alice"]).routing("capacity_cooldown", "100ms");
         let script = json!({"rules": [{"times": 1, "do": {"form": "bare"}}]});
         let app = TestApp::start(setup, script).await;
@@ -107,7 +109,8 @@ async fn a_short_cooldown_is_waited_out() {
             app.tries(got.id()).await,
             ["alice rate_limited", "alice ok"]
         );
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ fn four() -> Setup {
 
 /// Three of four accounts do this; the request is served all the same, and the log says how.
 async fn assert_served(class: &str, tries_each: usize, what: &[Value]) {
-    for (i, what) in what.iter().enumerate() {
+    let all = what.iter().enumerate().map(async |(i, what)| {
         let script = json!({"rules": [{"account": "bad*", "do": what}]});
         let app = TestApp::start(four(), script).await;
         let dialect = BOTH[i % 2];
@@ -48,7 +48,8 @@ async fn assert_served(class: &str, tries_each: usize, what: &[Value]) {
         // Weighted picks are random: each bad account has had its turn, in whatever order.
         tries.sort_unstable();
         assert_eq!(tries, expected, "{what}");
-    }
+    });
+    join_all(all).await;
 }
 
 #[tokio::test]

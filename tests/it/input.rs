@@ -47,7 +47,7 @@ fn assert_refused(told: &Told, dialect: Dialect, field: &str) {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_of_20_mib_works() {
     let app = plain().await;
     let bytes = 15 << 20;
@@ -72,6 +72,7 @@ async fn a_body_of_20_mib_works() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn wrong_types_and_values_are_named() {
     let app = plain().await;
     let part = |part: Value| json!([{"role": "user", "content": [part]}]);
@@ -351,6 +352,7 @@ async fn an_unknown_model_is_a_404() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn keys_are_asked_for_and_their_rights_hold() {
     let past = Timestamp::now().to_string();
     let setup = Setup::new(&["alice"])

@@ -8,9 +8,15 @@ mod arch;
 #[cfg(test)]
 mod broken;
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod cooldown;
 #[cfg(test)]
 mod deps;
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
+mod docs;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]

@@ -32,7 +32,7 @@ fn asked(app: &TestApp) -> Vec<String> {
 
 #[tokio::test]
 async fn two_requests_behind_a_long_stream_are_served_in_order() {
-    for dialect in BOTH {
+    join_all(BOTH.map(async |dialect| {
         let setup = Setup::new(&["alice"]).set("server", "keepalive", "20ms");
         let app = TestApp::start(setup, first_pauses()).await;
         let mut long = app.stream(dialect, FLASH, "long").await;
@@ -59,12 +59,12 @@ async fn two_requests_behind_a_long_stream_are_served_in_order() {
         assert_eq!(asked(&app), ["long", "second", "third"]);
         assert_eq!(app.sim.peak_in_flight(ALICE), 1);
         assert!(app.log(second.id()).await.queue_ms > 0);
-    }
+    }))
+    .await;
 }
 
-/// The same by the clock: `cargo test --test it -- --ignored`.
+/// The same by the clock.
 #[tokio::test]
-#[ignore = "takes 45 seconds"]
 async fn two_requests_behind_a_stream_of_45_seconds_are_served() {
     let script = json!({"rules": [{"times": 1, "do": {"answer_bytes": 460, "chunks": 46, "chunk_delay": "1s"}}]});
     let app = TestApp::start(
@@ -88,7 +88,7 @@ async fn two_requests_behind_a_stream_of_45_seconds_are_served() {
 
 #[tokio::test]
 async fn whoever_waits_too_long_or_finds_the_queue_full_is_told_when_to_come_back() {
-    for dialect in BOTH {
+    join_all(BOTH.map(async |dialect| {
         let setup = Setup::new(&["alice"])
             .routing("queue_timeout", "150ms")
             .routing("max_queue", 1);
@@ -110,7 +110,8 @@ async fn whoever_waits_too_long_or_finds_the_queue_full_is_told_when_to_come_bac
         app.sim.release();
         long.rest().await.assert_whole();
         assert_eq!(app.say(dialect, FLASH, "next").await.status, 200);
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
@@ -253,7 +254,7 @@ async fn assert_left(app: &TestApp, tries: usize) {
 
 #[tokio::test]
 async fn a_client_that_leaves_a_stream_cancels_the_upstream_call() {
-    for dialect in BOTH {
+    join_all(BOTH.map(async |dialect| {
         let app = TestApp::start(Setup::new(&["alice"]), first_pauses()).await;
         let mut stream = app.stream(dialect, FLASH, "hi").await;
         assert_eq!(stream.text().await.as_deref(), Some("ab"));
@@ -261,7 +262,8 @@ async fn a_client_that_leaves_a_stream_cancels_the_upstream_call() {
         within("the cancel", app.sim.until(|sim| sim.cancelled() == 1)).await;
         assert_left(&app, 1).await;
         assert_free(&app).await;
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
@@ -283,7 +285,7 @@ async fn a_client_that_leaves_before_the_first_content_cancels_the_upstream_call
 
 #[tokio::test]
 async fn a_client_that_leaves_a_whole_answer_cancels_the_upstream_call() {
-    for dialect in BOTH {
+    join_all(BOTH.map(async |dialect| {
         let app = TestApp::start(Setup::new(&["alice"]), first_pauses()).await;
         let client = app.aside(Got::read(
             app.request(dialect, &dialect.saying(FLASH, "hi", false)),
@@ -293,7 +295,8 @@ async fn a_client_that_leaves_a_whole_answer_cancels_the_upstream_call() {
         within("the cancel", app.sim.until(|sim| sim.cancelled() == 1)).await;
         assert_left(&app, 1).await;
         assert_free(&app).await;
-    }
+    }))
+    .await;
 }
 
 async fn leave_the_queue(dialect: Dialect, stream: bool) {

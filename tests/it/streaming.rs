@@ -1,5 +1,6 @@
 //! Point 4: a chunk leaves when it arrives, and text is never cut inside a character.
 
+use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::support::TestApp;
@@ -13,7 +14,7 @@ const MIXED: &str = "Grüße, Welt! 你好，世界。 Привет 👩‍👩�
 
 #[tokio::test]
 async fn a_chunk_leaves_the_gateway_before_the_next_one_has_come() {
-    for dialect in BOTH {
+    join_all(BOTH.map(async |dialect| {
         let script = json!({"text": "abcdefghijkl", "chunks": 6, "pause_until_released": true});
         let app = TestApp::start(Setup::new(&["alice"]), script).await;
         let mut stream = app.stream(dialect, FLASH, "hi").await;
@@ -27,12 +28,13 @@ async fn a_chunk_leaves_the_gateway_before_the_next_one_has_come() {
             app.sim.release();
         }
         stream.rest().await.assert_whole();
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
 async fn thinking_leaves_when_it_arrives_too() {
-    for dialect in BOTH {
+    join_all(BOTH.map(async |dialect| {
         let script =
             json!({"thoughts": "abcdef", "text": "ghi", "chunks": 3, "pause_until_released": true});
         let app = TestApp::start(Setup::new(&["alice"]), script).await;
@@ -48,12 +50,13 @@ async fn thinking_leaves_when_it_arrives_too() {
             app.sim.release();
         }
         stream.rest().await.assert_whole();
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
 async fn text_is_never_cut_inside_a_character() {
-    for dialect in BOTH {
+    join_all(BOTH.map(async |dialect| {
         for size in [1, 4, 5, 7, 1000] {
             let script = json!({"text": MIXED, "chunk_bytes": size, "odd_borders": true});
             let app = TestApp::start(Setup::new(&["alice"]), script).await;
@@ -63,5 +66,6 @@ async fn text_is_never_cut_inside_a_character() {
             assert_eq!(speech.text(), MIXED);
             assert_eq!(app.say(dialect, FLASH, "hi").await.said(dialect), MIXED);
         }
-    }
+    }))
+    .await;
 }

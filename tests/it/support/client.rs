@@ -38,6 +38,10 @@ impl Dialect {
     }
 
     /// A request with these messages.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers write the value in place"
+    )]
     pub(crate) fn asking(self, model: &str, messages: Value) -> Value {
         let mut body = json!({"model": model, "messages": messages});
         if self == Anthropic {
@@ -240,9 +244,11 @@ impl Stream {
     pub(crate) async fn open(dialect: Dialect, request: reqwest::RequestBuilder) -> Self {
         let response = within("a stream", request.send()).await.unwrap();
         let status = response.status().as_u16();
-        if status != 200 {
-            panic!("{status}: {}", response.text().await.unwrap());
-        }
+        assert!(
+            status == 200,
+            "{status}: {}",
+            response.text().await.unwrap()
+        );
         let headers = response.headers();
         assert_eq!(headers["content-type"], "text/event-stream");
         assert_eq!(headers["cache-control"], "no-cache");
