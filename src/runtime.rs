@@ -11,6 +11,7 @@ pub mod numbers;
 pub mod project;
 pub mod registry;
 pub mod snapshot;
+pub mod standing;
 pub mod tokens;
 
 use std::sync::Arc;

@@ -111,6 +111,19 @@ pub enum Strategy {
     FillFirst,
 }
 
+impl Strategy {
+    /// As the file writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Weighted => "weighted",
+            Self::RoundRobin => "round_robin",
+            Self::Random => "random",
+            Self::LeastBusy => "least_busy",
+            Self::FillFirst => "fill_first",
+        }
+    }
+}
+
 /// What keeps its account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Affinity {

@@ -9,16 +9,22 @@ use crate::ir::{BlockBody, Request, ResultPart, Role};
 /// As much of a picture or document as is looked at: its beginning tells it from others.
 const MEDIA_PREFIX: usize = 256;
 
+/// Stands for the conversation of this key that a client gave this name.
+pub fn named(key: &KeyId, name: &str) -> u64 {
+    // Fixed keys: the same conversation has the same number after a restart.
+    let mut hasher = DefaultHasher::new();
+    (key.as_str(), name).hash(&mut hasher);
+    hasher.finish()
+}
+
 /// Stands for the conversation among those of this key: by the name that the client gave it, else by what does not change
 /// while it grows, its system prompt and first user turn.
 pub fn home(key: &KeyId, request: &Request) -> u64 {
-    // Fixed keys: the same conversation has the same number after a restart.
+    if let Some(name) = &request.conversation {
+        return named(key, name);
+    }
     let mut hasher = DefaultHasher::new();
     key.as_str().hash(&mut hasher);
-    if let Some(name) = &request.conversation {
-        name.hash(&mut hasher);
-        return hasher.finish();
-    }
     for turn in &request.turns {
         match turn.role {
             Role::System | Role::User => {}

@@ -1,12 +1,14 @@
 //! Takes a slot: which account serves, and the permit that holds its place.
 
+use std::borrow::Cow;
+use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::base::id::AccountId;
 use crate::base::time::Timestamp;
 use crate::dispatch::queue::{Blocked, Queue};
-use crate::pool::candidate::Candidate;
+use crate::pool::candidate::{Candidate, Verdict};
 use crate::pool::select::{Choice, Draw, Pick, select};
 use crate::runtime::snapshot::{KeyEntry, Route, RouteTarget, Seat};
 use crate::store;
@@ -34,7 +36,7 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.target().state.in_flight.give();
-        self.seat().account.in_flight.give();
+        self.seat().in_flight.give();
         self.queue.pump();
     }
 }
@@ -85,7 +87,10 @@ impl Seating {
     /// # Errors
     /// What stands in the way, over all targets: the most hopeful reason.
     pub fn take(&self, excluded: &Excluded) -> Result<Held, Blocked> {
-        let now = Timestamp::now();
+        self.take_at(excluded, Timestamp::now())
+    }
+
+    fn take_at(&self, excluded: &Excluded, now: Timestamp) -> Result<Held, Blocked> {
         let mut blocked = Blocked::Exhausted;
         for target in 0..self.route.targets.len() {
             match self.take_on(target, excluded, now) {
@@ -98,8 +103,9 @@ impl Seating {
 
     /// Whether the route has an account that is not left out, ready or not.
     pub fn any_left(&self, excluded: &Excluded) -> bool {
+        let now = Timestamp::now();
         let mut targets = self.route.targets.iter();
-        targets.any(|target| self.candidates(target, excluded).any(|c| !c.excluded))
+        targets.any(|target| self.candidates(target, excluded, now).any(|c| !c.excluded))
     }
 
     /// An account that is well, whether or not its slots are taken: for calls that send no prompt to be answered.
@@ -107,7 +113,7 @@ impl Seating {
         let now = Timestamp::now();
         self.route.targets.iter().find_map(|target| {
             let unlimited = self
-                .candidates(target, excluded)
+                .candidates(target, excluded, now)
                 .map(|c| Candidate { limit: None, ..c });
             match select(unlimited, self.pick(target), self.home, draw(), now) {
                 Choice::Use(slot) => Some((target, &target.seats[slot])),
@@ -118,21 +124,20 @@ impl Seating {
 
     fn take_on(&self, at: usize, excluded: &Excluded, now: Timestamp) -> Result<Held, Blocked> {
         let target = &self.route.targets[at];
-        let cooling = target.state.ready_at();
-        if cooling > now {
-            return Err(Blocked::ModelCooling(cooling));
+        if let Some(cooling) = model_cools(target, now) {
+            return Err(cooling);
         }
         if !target.state.in_flight.take(target.limit) {
             return Err(Blocked::Full);
         }
         // The race for an account's last slot may be lost: pick again, a bounded number of times.
         for _ in 0..8 {
-            let candidates = self.candidates(target, excluded);
+            let candidates = self.candidates(target, excluded, now);
             let choice = select(candidates, self.pick(target), self.home, draw(), now);
             match choice {
                 Choice::Use(slot) => {
                     let seat = &target.seats[slot];
-                    if seat.account.in_flight.take(seat.limit()) {
+                    if seat.in_flight.take(seat.limit()) {
                         target.state.turn.store(slot + 1, Ordering::Relaxed);
                         let (route, queue) = (Arc::clone(&self.route), Arc::clone(&self.queue));
                         return Ok(Held {
@@ -145,13 +150,7 @@ impl Seating {
                 }
                 other => {
                     target.state.in_flight.give();
-                    return Err(match other {
-                        Choice::Wait(until) => Blocked::Cooling(until),
-                        Choice::NoQuota(until) => Blocked::NoQuota(until),
-                        Choice::NeedsPerson => Blocked::NeedsPerson,
-                        Choice::Exhausted => Blocked::Exhausted,
-                        Choice::Full | Choice::Use(_) => Blocked::Full,
-                    });
+                    return Err(Blocked::of(other));
                 }
             }
         }
@@ -159,12 +158,12 @@ impl Seating {
         Err(Blocked::Full)
     }
 
-    fn candidates<'a>(
+    pub(super) fn candidates<'a>(
         &'a self,
         target: &'a RouteTarget,
         excluded: &'a Excluded,
-    ) -> impl Iterator<Item = Candidate> + Clone + 'a {
-        let now = Timestamp::now();
+        now: Timestamp,
+    ) -> impl Iterator<Item = Candidate> + 'a {
         let barred = excluded.upstreams.contains(&target.upstream.id);
         target.seats.iter().enumerate().map(move |(slot, seat)| {
             let excluded = barred || !self.key.may_use(seat) || excluded.holds(seat);
@@ -176,25 +175,67 @@ impl Seating {
         target.pick(self.route.strategy)
     }
 
-    /// Each account's verdict as it stands, for the log; at most 64.
-    pub fn verdicts(&self, excluded: &Excluded) -> Vec<store::Verdict> {
+    /// Each seat's verdict as it stands, in the order of the seats.
+    pub fn target_verdicts<'a>(
+        &'a self,
+        target: &'a RouteTarget,
+        excluded: &'a Excluded,
+    ) -> impl Iterator<Item = Verdict> + 'a {
         let now = Timestamp::now();
-        let of_target = |target: &RouteTarget| {
-            let candidates = self.candidates(target, excluded);
-            let ids = target.seats.iter().map(|seat| seat.account.id.clone());
-            let texts = candidates.map(|c| c.verdict(now).to_string().into());
-            ids.zip(texts)
-                .map(|(account, text)| store::Verdict { account, text })
-                .take(64)
-                .collect::<Vec<_>>()
-        };
-        self.route
-            .targets
-            .iter()
-            .flat_map(of_target)
-            .take(64)
-            .collect()
+        self.candidates(target, excluded, now)
+            .map(move |candidate| candidate.verdict(now))
     }
+
+    /// What was decided of each account, for the log, and of how many more; the chosen one is always among them.
+    pub fn verdicts(&self, chosen: Option<&Held>) -> (Vec<store::Verdict>, usize) {
+        let nobody = Excluded::default();
+        let now = Timestamp::now();
+        let is_chosen = |target: &RouteTarget, seat: &Seat| {
+            chosen.is_some_and(|held| ptr::eq(held.target(), target) && ptr::eq(held.seat(), seat))
+        };
+        let mut all = 0;
+        let mut verdicts = Vec::new();
+        let mut note = |account: &AccountId, text: Cow<'static, str>| {
+            verdicts.push(store::Verdict {
+                account: account.clone(),
+                text,
+            });
+        };
+        if let Some(held) = chosen {
+            note(&held.seat().account.id, "chosen".into());
+        }
+        let mut left = VERDICTS;
+        for target in &self.route.targets {
+            all += target.seats.len() + target.left_out.len();
+            let cools = model_cools(target, now).map(|why| why.to_string());
+            let texts = self.target_verdicts(target, &nobody);
+            let seats = target.seats.iter().zip(texts).take(left);
+            for (seat, verdict) in seats.filter(|(seat, _)| !is_chosen(target, seat)) {
+                let text = match (verdict, &cools) {
+                    (Verdict::Excluded, _) => "not for this key".into(),
+                    (Verdict::Usable, Some(why)) => why.clone().into(),
+                    (verdict, _) => verdict.text(),
+                };
+                note(&seat.account.id, text);
+                left -= 1;
+            }
+            for (account, why) in target.left_out.iter().take(left) {
+                note(account, (*why).into());
+                left -= 1;
+            }
+        }
+        let more = all.saturating_sub(verdicts.len());
+        (verdicts, more)
+    }
+}
+
+/// Most verdicts of one pick that are kept, besides the chosen one's.
+const VERDICTS: usize = 64;
+
+/// Whether the model itself cools.
+pub(super) fn model_cools(target: &RouteTarget, now: Timestamp) -> Option<Blocked> {
+    let until = target.state.ready_at();
+    (until > now).then_some(Blocked::ModelCooling(until))
 }
 
 /// Random bits for one pick.
@@ -208,7 +249,8 @@ pub fn draw() -> Draw {
     }))
 }
 
-fn more_hopeful(a: Blocked, b: Blocked) -> Blocked {
+/// Of two reasons the one that ends first.
+pub(super) fn more_hopeful(a: Blocked, b: Blocked) -> Blocked {
     let rank = |blocked| match blocked {
         Blocked::Full => (0, 0),
         Blocked::Cooling(until) | Blocked::NoQuota(until) => (1, until.0),
@@ -218,3 +260,6 @@ fn more_hopeful(a: Blocked, b: Blocked) -> Blocked {
     };
     if rank(b) < rank(a) { b } else { a }
 }
+
+#[cfg(test)]
+mod tests;

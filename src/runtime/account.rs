@@ -60,8 +60,8 @@ pub struct AccountState {
     pub upstream: UpstreamId,
     /// What it signs in with.
     pub credential: Credential,
-    /// Calls in flight.
-    pub in_flight: InFlight,
+    /// Calls in flight; a new credential takes over those of the one before.
+    pub in_flight: Arc<InFlight>,
     /// Its project and tier.
     pub project: ProjectCell,
     ready_at: AtomicI64,
@@ -78,14 +78,20 @@ struct Health {
 
 impl AccountState {
     /// A fresh account.
-    pub fn new(id: AccountId, number: u32, upstream: UpstreamId, credential: Credential) -> Self {
+    pub fn new(
+        id: AccountId,
+        number: u32,
+        upstream: UpstreamId,
+        credential: Credential,
+        in_flight: Arc<InFlight>,
+    ) -> Self {
         Self {
             hash: stable_hash([id.as_str()]),
             number,
             id,
             upstream,
             credential,
-            in_flight: InFlight::default(),
+            in_flight,
             project: ProjectCell::default(),
             ready_at: AtomicI64::new(0),
             trial: AtomicBool::new(false),
@@ -139,6 +145,17 @@ impl AccountState {
     /// Its state for people, as far as these models go.
     pub fn report<'a>(&self, offers: impl Iterator<Item = Offer<'a>>, now: Timestamp) -> Report {
         report(&self.health.lock().machine, offers, now)
+    }
+
+    /// Whether its quotas can be asked for: somebody can sign in with it, and a person wants it used.
+    pub fn can_be_asked(&self) -> bool {
+        let health = self.health.lock();
+        let machine = &health.machine;
+        let open = match machine.standing {
+            Standing::Active | Standing::NeedsVerification(_) => true,
+            Standing::NeedsLogin | Standing::Disabled(_) => false,
+        };
+        open && machine.paused.is_none()
     }
 
     /// What the machine knows.

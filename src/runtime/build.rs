@@ -320,6 +320,7 @@ impl Wiring<'_> {
             lane: state.lane(model),
             number: state.number,
             hash: state.hash,
+            in_flight: Arc::clone(&state.in_flight),
             account: Arc::clone(state),
             weight: account.weight,
             tier: account.tier,

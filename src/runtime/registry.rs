@@ -12,7 +12,7 @@ use crate::base::task::Tasks;
 use crate::base::time::Timestamp;
 use crate::pool::failure::Class;
 use crate::pool::state::{Cooldown, Machine, Standing};
-use crate::runtime::account::AccountState;
+use crate::runtime::account::{AccountState, InFlight};
 use crate::runtime::handle::UpstreamHandle;
 use crate::runtime::lane::ModelState;
 use crate::runtime::numbers::Numbers;
@@ -109,9 +109,10 @@ impl Registry {
             known.gone = None;
             return Arc::clone(&known.state);
         }
-        let state = self.make(id, upstream, secret, print);
-        if let Some(before) = accounts.get(id) {
-            let before = before.state.machine();
+        let before = accounts.get(id).map(|known| &known.state);
+        let in_flight = before.map_or_else(Arc::default, |b| Arc::clone(&b.in_flight));
+        let state = self.make(id, upstream, secret, in_flight);
+        if let Some(before) = before.map(|before| before.machine()) {
             if before.standing != Standing::Active {
                 state.restore_standing(Machine::on_trial(before.paused, Timestamp::now()));
             } else if before.paused.is_some() {
@@ -132,8 +133,9 @@ impl Registry {
         id: &AccountId,
         upstream: &Arc<UpstreamHandle>,
         secret: &Secret,
-        print: [u8; 32],
+        in_flight: Arc<InFlight>,
     ) -> Arc<AccountState> {
+        let print = fingerprint(secret, &upstream.oauth.client_id);
         let mut kept = self.kept.lock();
         let sink = StoredTokens::new(self.store.clone(), id.clone());
         let saved = kept
@@ -154,6 +156,7 @@ impl Registry {
             self.numbers.of(id),
             upstream.id.clone(),
             credential,
+            in_flight,
         );
         if let Some(record) = kept.accounts.remove(id).filter(|a| a.fingerprint == print) {
             state.project.set(Project {

@@ -14,7 +14,7 @@ use crate::config::model::{Config, Strategy};
 use crate::ir::{Family, ThinkingDefault};
 use crate::pool::candidate::Candidate;
 use crate::pool::select::Pick;
-use crate::runtime::account::AccountState;
+use crate::runtime::account::{AccountState, InFlight};
 use crate::runtime::handle::UpstreamHandle;
 use crate::runtime::lane::{Lane, ModelState};
 use crate::runtime::numbers::AccountSet;
@@ -57,6 +57,18 @@ pub struct KeyEntry {
 }
 
 impl KeyEntry {
+    /// A key that may do everything and opens nothing: for questions about the pool.
+    pub fn anybody() -> Self {
+        Self {
+            id: KeyId::from(""),
+            digest: [0; 32],
+            models: vec![WildMatch::new("*")],
+            accounts: None,
+            expires: None,
+            enabled: false,
+        }
+    }
+
     /// Whether the key may use this public model.
     pub fn may_see(&self, model: &str) -> bool {
         self.models.iter().any(|glob| glob.matches(model))
@@ -117,6 +129,8 @@ pub struct Seat {
     pub number: u32,
     /// Stands for its name where conversations look for their home.
     pub hash: u64,
+    /// Its calls in flight.
+    pub in_flight: Arc<InFlight>,
     /// Its standing with this model.
     pub lane: Arc<Lane>,
     /// Share under `weighted`.
@@ -153,7 +167,7 @@ impl Seat {
             health: lane.health,
             ready_at: whole.max(lane.ready_at),
             exhausted: lane.exhausted && lane.ready_at >= whole,
-            in_flight: self.account.in_flight.count(),
+            in_flight: self.in_flight.count(),
             limit: self.limit(),
             excluded,
             hash: self.hash,
@@ -182,6 +196,17 @@ impl Snapshot {
         self.keys
             .get(digest)
             .filter(|key| key.digest.ct_eq(digest).into())
+    }
+
+    /// The key of this table, whether or not it is valid now. Looks at all of them.
+    pub fn key_named(&self, name: &str) -> Option<Arc<KeyEntry>> {
+        let mut keys = self.keys.values();
+        keys.find(|key| key.id.as_str() == name).cloned()
+    }
+
+    /// Every route under each of its names.
+    pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.routes.values()
     }
 
     /// The route that a public name or alias leads to.
