@@ -42,6 +42,7 @@ impl KeyWrap for NoKeys {
 const MODEL: &str = "gemini-2.5-flash";
 
 fn file(accounts: usize, strategy: &str) -> String {
+    use std::fmt::Write as _;
     let mut text = format!(
         "version = 1\n\
          [routing]\nstrategy = \"{strategy}\"\nmax_concurrent_per_model = 0\n\
@@ -54,9 +55,10 @@ fn file(accounts: usize, strategy: &str) -> String {
     for n in 0..accounts {
         let weight = 1 + n % 4;
         let tags = if n % 2 == 0 { "[\"some\"]" } else { "[]" };
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "[accounts.a{n:05}]\nupstream = \"u\"\nrefresh_token = \"made-up-{n}\"\nweight = {weight}\ntags = {tags}\n"
-        ));
+        );
     }
     text
 }

@@ -112,7 +112,7 @@ pub const OPERATIONS: &[Operation] = &[
         query: &[],
         summary: "what runs: configuration, accounts, queue, store",
         role: Role::Read,
-        run: status::status,
+        run: |gateway, _| Ok(status::status(gateway)),
     },
     Operation {
         name: "account release",

@@ -291,7 +291,7 @@ fn start(
     Ok(())
 }
 
-fn end(rig: &Rig, held: &mut Vec<Held>, at: &prop::sample::Index, failure: Option<&Failure>) {
+fn end(rig: &Rig, held: &mut Vec<Held>, at: prop::sample::Index, failure: Option<&Failure>) {
     if held.is_empty() {
         return;
     }
@@ -316,13 +316,13 @@ fn run(rig: &mut Rig, step: Step, held: &mut Vec<Held>) -> Result<(), TestCaseEr
             let seating = rig.seating(if some { "some" } else { "all" }, home);
             start(rig, &seating, but, held)?;
         }
-        Step::Success(at) => end(rig, held, &at, None),
+        Step::Success(at) => end(rig, held, at, None),
         Step::Failure(at, class, delay) => {
             let failure = Failure {
                 delay: delay.map(Duration::from_secs),
                 ..Failure::new(class, "")
             };
-            end(rig, held, &at, Some(&failure));
+            end(rig, held, at, Some(&failure));
         }
         Step::Cancel(at) => {
             if !held.is_empty() {

@@ -11,10 +11,9 @@ use crate::pool::report::{Offer, State};
 use crate::runtime::account::AccountState;
 use crate::runtime::snapshot::{Seat, Snapshot};
 use crate::server::Gateway;
-use crate::server::admin::{Params, Refusal};
 use crate::store::Condition;
 
-pub(super) fn status(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
+pub(super) fn status(gateway: &Gateway) -> Value {
     let runtime = &gateway.dispatcher.runtime;
     let snapshot = runtime.snapshot();
     let reload = runtime.reload.lock().clone();
@@ -26,7 +25,7 @@ pub(super) fn status(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
             json!({"state": "failing", "since": since.to_string(), "error": error})
         }
     };
-    Ok(json!({
+    json!({
         "version": env!("CARGO_PKG_VERSION"),
         "pid": std::process::id(),
         "started": runtime.started.to_string(),
@@ -46,7 +45,7 @@ pub(super) fn status(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
             "dropped_logs": health.dropped_logs,
             "dropped_writes": health.dropped_writes,
         },
-    }))
+    })
 }
 
 /// Every account of the file, in order of names.
