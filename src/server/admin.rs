@@ -39,16 +39,26 @@ pub struct Operation {
 pub const BASE: &str = "/admin/api/v1";
 
 /// The table.
-pub const OPERATIONS: &[Operation] = &[Operation {
-    name: "status",
-    method: Method::GET,
-    path: "/status",
-    summary: "what runs: configuration, accounts, queue, store",
-    role: Role::Read,
-    run: status,
-}];
+pub const OPERATIONS: &[Operation] = &[
+    Operation {
+        name: "status",
+        method: Method::GET,
+        path: "/status",
+        summary: "what runs: configuration, accounts, queue, store",
+        role: Role::Read,
+        run: status,
+    },
+    Operation {
+        name: "state backup",
+        method: Method::POST,
+        path: "/state/backup",
+        summary: "copy the state into a new file in the state folder, to be moved away",
+        role: Role::Write,
+        run: backup,
+    },
+];
 
-/// Runs the operation at this method and path.
+/// Runs the operation at this method and path. Blocks on the disk where the operation does.
 ///
 /// # Errors
 /// 404 for an unknown path, 405 for a known one with another method.
@@ -100,6 +110,14 @@ fn status(gateway: &Gateway) -> Value {
             "dropped_writes": health.dropped_writes,
         },
     })
+}
+
+/// The copy's name in the state folder, or why there is none.
+fn backup(gateway: &Gateway) -> Value {
+    match gateway.dispatcher.runtime.store.backup() {
+        Ok(path) => json!({"file": path.file_name().map(|name| name.to_string_lossy())}),
+        Err(error) => json!({"error": error.to_string()}),
+    }
 }
 
 fn describe(account: &AccountState, now: Timestamp) -> Value {

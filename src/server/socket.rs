@@ -64,8 +64,12 @@ async fn answer(
     gateway: Arc<Gateway>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    std::future::ready(()).await;
-    let (status, body) = match admin::run(&gateway, request.method(), request.uri().path()) {
+    // Some operations wait for the disk.
+    let done = tokio::task::spawn_blocking(move || {
+        admin::run(&gateway, request.method(), request.uri().path())
+    });
+    let done = done.await.unwrap_or(Err(StatusCode::INTERNAL_SERVER_ERROR));
+    let (status, body) = match done {
         Ok(value) => (StatusCode::OK, value.to_string()),
         Err(status) => (status, format!(r#"{{"error":"{status}"}}"#)),
     };
