@@ -15,6 +15,7 @@ pub mod running;
 pub mod serve;
 pub mod signin;
 pub mod simulate;
+pub mod state;
 pub mod status;
 pub mod validate;
 
@@ -28,6 +29,8 @@ use crate::config::render::Style;
 
 /// Exit code for the user's mistake.
 pub const MISTAKE: u8 = 1;
+/// Exit code where a gate that was asked for failed.
+pub const FAILED: u8 = 3;
 /// Exit code where the gateway can't be reached.
 pub const UNREACHABLE: u8 = 4;
 
@@ -73,6 +76,8 @@ pub enum Command {
     Pick(pick::Args),
     /// Tell what became of a request: every account's verdict and every try
     Explain(explain::Args),
+    /// Back up, put back, check or compact what the gateway keeps
+    State(state::Args),
     /// Ask a running gateway whether it answers, for containers
     Healthcheck(healthcheck::Args),
 }
@@ -154,6 +159,7 @@ async fn run(command: Command, out: &mut dyn Write) -> Result<(), Failed> {
         Command::Demo(args) => Box::pin(demo::run(args, &tasks, out)).await?,
         Command::Simulate(args) => simulate::run(args, &tasks).await?,
         Command::Login(args) => Box::pin(signin::run(&args, out)).await?,
+        Command::State(args) => state::run(&args, out).await?,
         Command::Status(args) => status::run(&args, out).await?,
         Command::Account(args) => account::run(&args, out).await?,
         Command::Pick(args) => pick::run(&args, out).await?,

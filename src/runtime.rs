@@ -165,6 +165,9 @@ impl Runtime {
     pub fn succeeded(&self, seat: &Seat, target: &RouteTarget) {
         target.state.success();
         let relief = seat.account.success(&target.model, Timestamp::now());
+        if relief.trial {
+            self.registry.keep_standing(&seat.account);
+        }
         if relief.bench {
             self.store
                 .delete_cooldown(seat.account.id.clone(), Some(target.model.as_str().into()));
@@ -191,6 +194,7 @@ impl Runtime {
         match effect {
             Effect::None => {}
             Effect::Tell => {
+                self.registry.keep_standing(account);
                 let (standing, ..) = account.health();
                 tracing::warn!(
                     account = %account.id,
@@ -227,6 +231,7 @@ impl Runtime {
     pub fn refused_sign_in(&self, account: &AccountState, failure: &Failure) {
         if failure.class == Class::AccountInvalid {
             account.failure("", failure, Timestamp::now(), &self.limits());
+            self.registry.keep_standing(account);
             tracing::warn!(account = %account.id, detail = failure.detail, "account needs a person: sign in again");
         }
     }

@@ -87,6 +87,14 @@ pub struct Admin {
 pub struct State {
     /// Folder of the stores, as written (relative to the state dir).
     pub path: PathBuf,
+    /// Log rows older than this are forgotten.
+    pub log_retention: Duration,
+    /// Log rows beyond this number are forgotten.
+    pub log_max_rows: u64,
+    /// Bytes of disk that the log takes at most.
+    pub log_max_size: u64,
+    /// How long the state of an account that left the file waits for its return.
+    pub orphan_retention: Duration,
 }
 
 /// `[secrets]`.

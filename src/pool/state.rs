@@ -117,6 +117,22 @@ impl Machine {
         }
     }
 
+    /// A machine of this standing since then, with nothing else known: as a store keeps it.
+    pub fn standing(
+        standing: Standing,
+        since: Timestamp,
+        paused: Option<Timestamp>,
+        trial: bool,
+    ) -> Self {
+        Self {
+            standing,
+            since,
+            paused,
+            trial,
+            ..Self::default()
+        }
+    }
+
     /// A call on `model` went well: rows and the trial end. A bench of the pair that another call brought meanwhile stays
     /// for as long as the upstream said.
     pub fn success(&mut self, model: &str, now: Timestamp) -> Relief {

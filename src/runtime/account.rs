@@ -276,3 +276,32 @@ impl AccountState {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+    use crate::base::secret::Secret;
+    use crate::base::task::Tasks;
+    use crate::upstream::credential::Exchange;
+    use crate::upstream::oauth::Grant;
+
+    /// Nobody signs in here.
+    struct Nobody;
+
+    impl Exchange for Nobody {
+        fn refresh(
+            &self,
+            _: Secret,
+        ) -> futures_util::future::BoxFuture<'static, Result<Grant, Failure>> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    /// An account of this name.
+    pub(crate) fn account(name: &str) -> AccountState {
+        let secret = Secret::new("made-up");
+        let exchange = Arc::new(Nobody);
+        let credential = Credential::new(secret, "id", exchange, None, None, Tasks::new());
+        AccountState::new(name.into(), 0, "u".into(), credential, Arc::default())
+    }
+}

@@ -17,8 +17,11 @@ use crate::runtime::handle::UpstreamHandle;
 use crate::runtime::lane::ModelState;
 use crate::runtime::numbers::Numbers;
 use crate::runtime::project::Project;
+use crate::runtime::standing;
 use crate::runtime::tokens::StoredTokens;
-use crate::store::{AccountRecord, CooldownRecord, Learned, QuotaRecord, Store, TokenRecord};
+use crate::store::{
+    AccountRecord, CooldownRecord, Learned, QuotaRecord, StandingRecord, Store, TokenRecord,
+};
 use crate::upstream::client::HttpClients;
 use crate::upstream::credential::{Credential, Exchange, HttpExchange, fingerprint};
 
@@ -52,6 +55,7 @@ struct Kept {
     accounts: HashMap<AccountId, AccountRecord>,
     quotas: HashMap<AccountId, Vec<QuotaRecord>>,
     cooldowns: HashMap<AccountId, Vec<CooldownRecord>>,
+    standings: HashMap<AccountId, StandingRecord>,
 }
 
 impl Registry {
@@ -69,6 +73,9 @@ impl Registry {
                 .entry(quota.account.clone())
                 .or_default()
                 .push(quota);
+        }
+        for standing in learned.standings.drain(..) {
+            kept.standings.insert(standing.account.clone(), standing);
         }
         for cooldown in learned.cooldowns.drain(..) {
             kept.cooldowns
@@ -118,6 +125,7 @@ impl Registry {
             } else if before.paused.is_some() {
                 state.pause(before.paused.unwrap_or_default());
             }
+            self.keep_standing(&state);
         }
         let known = Known {
             upstream: Arc::clone(upstream),
@@ -170,6 +178,10 @@ impl Registry {
                 .set_quota(quota.remaining, quota.reset, quota.at);
         }
         let now = Timestamp::now();
+        if let Some(record) = kept.standings.remove(id) {
+            let same = record.fingerprint == print;
+            state.restore_standing(standing::machine(&record, same, now));
+        }
         for record in kept.cooldowns.remove(id).unwrap_or_default() {
             if let Some(class) = Class::parse(&record.class).filter(|_| record.until > now) {
                 let cooldown = Cooldown {
@@ -182,6 +194,14 @@ impl Registry {
             }
         }
         Arc::new(state)
+    }
+
+    /// Keeps why the account can't be used, or forgets it where it can.
+    pub fn keep_standing(&self, account: &AccountState) {
+        match standing::record(account) {
+            Some(record) => self.store.put_standing(record),
+            None => self.store.delete_standing(account.id.clone()),
+        }
     }
 
     /// The state of a model of an upstream.
@@ -201,7 +221,9 @@ impl Registry {
             if keep(id) {
                 return true;
             }
-            known.state.resume();
+            if known.state.resume() {
+                self.keep_standing(&known.state);
+            }
             now.since(*known.gone.get_or_insert(now)) < RETURN
         });
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use http::{Method, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::server::Gateway;
 
@@ -88,7 +88,7 @@ impl Refusal {
 
     /// What the caller is sent.
     pub fn body(&self) -> String {
-        serde_json::json!({ "error": self.message }).to_string()
+        json!({ "error": self.message }).to_string()
     }
 
     /// 404.
@@ -168,6 +168,15 @@ pub const OPERATIONS: &[Operation] = &[
         role: Role::Read,
         run: explain::explain,
     },
+    Operation {
+        name: "state backup",
+        method: Method::POST,
+        path: "/state/backup",
+        query: &[],
+        summary: "copy the state into a new file in the state folder, to be moved away",
+        role: Role::Write,
+        run: backup,
+    },
 ];
 
 /// Runs the operation at this method and address. Blocks: see [`Operation::run`].
@@ -207,6 +216,17 @@ pub fn run(gateway: &Gateway, method: &Method, uri: &Uri) -> Result<Value, Refus
         params.insert(name.to_owned(), decoded(value));
     }
     (operation.run)(gateway, &Params(params))
+}
+
+/// The copy's name in the state folder.
+fn backup(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
+    match gateway.dispatcher.runtime.store.backup() {
+        Ok(path) => Ok(json!({ "file": path.file_name().map(|name| name.to_string_lossy()) })),
+        Err(error) => Err(Refusal {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            message: error.to_string(),
+        }),
+    }
 }
 
 fn decoded(text: &str) -> String {

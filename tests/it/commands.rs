@@ -199,7 +199,7 @@ async fn status_shows_what_the_gateway_does() {
 }
 
 /// The commands whose help is looked at: none, and each that exists.
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 23] = [
     &[],
     &["serve"],
     &["demo"],
@@ -217,6 +217,11 @@ const COMMANDS: [&[&str]; 18] = [
     &["account", "refresh"],
     &["pick"],
     &["explain"],
+    &["state"],
+    &["state", "backup"],
+    &["state", "restore"],
+    &["state", "check"],
+    &["state", "compact"],
     &["healthcheck"],
 ];
 

@@ -308,3 +308,35 @@ async fn pause_resume_release_and_refresh_do_what_they_say() {
     assert_eq!(failed.code, 1);
     assert!(failed.message.contains("there is no account `nobody`"));
 }
+
+#[tokio::test]
+async fn what_a_person_must_settle_survives_a_restart() {
+    let setup = Setup::new(&["alice", "bob", "carol"]).routing("strategy", "fill_first");
+    let script = json!({"rules": [
+        {"account": "alice@*", "times": 1, "do": {"form": "terms_of_service"}}]});
+    let mut app = TestApp::start(setup, script).await;
+    told(&app, account::Action::Pause, "bob").await.unwrap();
+    assert_eq!(app.say(OpenAi, FLASH, "hi").await.status, 200);
+    app.restart().await;
+    for (name, state, reason) in [
+        ("alice", "disabled", "closed by the provider"),
+        ("bob", "paused", "paused by a person"),
+        ("carol", "active", ""),
+    ] {
+        let account = shown(&app, name).await;
+        assert_eq!(
+            (&account["state"], &account["reason"]),
+            (&json!(state), &json!(reason))
+        );
+    }
+    assert_eq!(app.say(OpenAi, FLASH, "hi").await.status, 200);
+    assert_eq!(app.served(), ["alice", "carol", "carol"]);
+    // A trial is remembered too, until the first success.
+    told(&app, account::Action::Release, "alice").await.unwrap();
+    app.restart().await;
+    assert!(app.account("alice").on_trial());
+    assert_eq!(app.say(OpenAi, FLASH, "hi").await.status, 200);
+    app.restart().await;
+    let account = app.account("alice");
+    assert!(!account.on_trial() && account.machine().standing.as_str() == "active");
+}

@@ -102,8 +102,13 @@ impl Cx<'_> {
     }
 
     pub(super) fn state(&self) -> model::State {
+        let state = &self.raw.state;
         model::State {
-            path: PathBuf::from(&self.raw.state.path.0),
+            path: PathBuf::from(&state.path.0),
+            log_retention: state.log_retention.0,
+            log_max_rows: state.log_max_rows,
+            log_max_size: state.log_max_size.0,
+            orphan_retention: state.orphan_retention.0,
         }
     }
 

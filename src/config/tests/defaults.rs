@@ -46,6 +46,10 @@ fn tables_that_are_not_given_take_the_defaults() {
         },
         state: State {
             path: PathBuf::from("data"),
+            log_retention: Duration::from_hours(30 * 24),
+            log_max_rows: 1_000_000,
+            log_max_size: 2 << 30,
+            orphan_retention: Duration::from_hours(30 * 24),
         },
         secrets: Secrets {
             identity: PathBuf::from("data/agp-identity.txt"),
