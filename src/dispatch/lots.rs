@@ -39,8 +39,8 @@ impl Seating {
                     blocked = more_hopeful(blocked, why);
                     continue;
                 }
-                let candidates = self.candidates(target, &nobody, now);
-                match select(candidates, picks[at], self.home, draw(), now) {
+                let view = self.view(target, &nobody, now);
+                match select(&view, picks[at], self.home, draw(), now) {
                     Choice::Use(slot) => {
                         if let Pick::RoundRobin { turn } = &mut picks[at] {
                             *turn = slot + 1;

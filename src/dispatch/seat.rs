@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 use crate::base::id::AccountId;
 use crate::base::time::Timestamp;
 use crate::dispatch::queue::{Blocked, Queue};
-use crate::pool::candidate::{Candidate, Verdict};
-use crate::pool::select::{Choice, Draw, Pick, select};
+use crate::pool::candidate::{Candidate, Fixed, Verdict};
+use crate::pool::select::{Best, Choice, Draw, Pick, Pool, select};
 use crate::runtime::snapshot::{KeyEntry, Route, RouteTarget, Seat};
 use crate::store;
 
@@ -105,17 +105,21 @@ impl Seating {
     pub fn any_left(&self, excluded: &Excluded) -> bool {
         let now = Timestamp::now();
         let mut targets = self.route.targets.iter();
-        targets.any(|target| self.candidates(target, excluded, now).any(|c| !c.excluded))
+        targets.any(|target| {
+            let view = self.view(target, excluded, now);
+            (0..view.len()).any(|index| !view.at(index).excluded)
+        })
     }
 
     /// An account that is well, whether or not its slots are taken: for calls that send no prompt to be answered.
     pub fn idle(&self, excluded: &Excluded) -> Option<(&RouteTarget, &Seat)> {
         let now = Timestamp::now();
         self.route.targets.iter().find_map(|target| {
-            let unlimited = self
-                .candidates(target, excluded, now)
-                .map(|c| Candidate { limit: None, ..c });
-            match select(unlimited, self.pick(target), self.home, draw(), now) {
+            let view = View {
+                unlimited: true,
+                ..self.view(target, excluded, now)
+            };
+            match select(&view, self.pick(target), self.home, draw(), now) {
                 Choice::Use(slot) => Some((target, &target.seats[slot])),
                 _ => None,
             }
@@ -132,8 +136,8 @@ impl Seating {
         }
         // The race for an account's last slot may be lost: pick again, a bounded number of times.
         for _ in 0..8 {
-            let candidates = self.candidates(target, excluded, now);
-            let choice = select(candidates, self.pick(target), self.home, draw(), now);
+            let view = self.view(target, excluded, now);
+            let choice = select(&view, self.pick(target), self.home, draw(), now);
             match choice {
                 Choice::Use(slot) => {
                     let seat = &target.seats[slot];
@@ -158,17 +162,21 @@ impl Seating {
         Err(Blocked::Full)
     }
 
-    pub(super) fn candidates<'a>(
+    /// A target's accounts as this request sees them.
+    pub(super) fn view<'a>(
         &'a self,
         target: &'a RouteTarget,
         excluded: &'a Excluded,
         now: Timestamp,
-    ) -> impl Iterator<Item = Candidate> + 'a {
-        let barred = excluded.upstreams.contains(&target.upstream.id);
-        target.seats.iter().enumerate().map(move |(slot, seat)| {
-            let excluded = barred || !self.key.may_use(seat) || excluded.holds(seat);
-            seat.candidate(slot, excluded, now)
-        })
+    ) -> View<'a> {
+        View {
+            key: &self.key,
+            target,
+            excluded,
+            barred: excluded.upstreams.contains(&target.upstream.id),
+            unlimited: false,
+            now,
+        }
     }
 
     fn pick(&self, target: &RouteTarget) -> Pick {
@@ -182,8 +190,8 @@ impl Seating {
         excluded: &'a Excluded,
     ) -> impl Iterator<Item = Verdict> + 'a {
         let now = Timestamp::now();
-        self.candidates(target, excluded, now)
-            .map(move |candidate| candidate.verdict(now))
+        let view = self.view(target, excluded, now);
+        (0..view.len()).map(move |index| view.at(index).verdict(now))
     }
 
     /// What was decided of each account, for the log, and of how many more; the chosen one is always among them.
@@ -226,6 +234,42 @@ impl Seating {
         }
         let more = all.saturating_sub(verdicts.len());
         (verdicts, more)
+    }
+}
+
+/// A target's accounts as one request sees them.
+pub(super) struct View<'a> {
+    key: &'a KeyEntry,
+    target: &'a RouteTarget,
+    excluded: &'a Excluded,
+    /// The upstream itself is left out.
+    barred: bool,
+    /// For calls that take no slot.
+    unlimited: bool,
+    now: Timestamp,
+}
+
+impl Pool for View<'_> {
+    fn len(&self) -> usize {
+        self.target.seats.len()
+    }
+
+    fn fixed(&self, index: usize) -> Fixed {
+        self.target.fixed[index]
+    }
+
+    fn at(&self, index: usize) -> Candidate {
+        let seat = &self.target.seats[index];
+        let excluded = self.barred || !self.key.may_use(seat) || self.excluded.holds(seat);
+        let candidate = seat.candidate(index, excluded, self.now);
+        Candidate {
+            limit: candidate.limit.filter(|_| !self.unlimited),
+            ..candidate
+        }
+    }
+
+    fn best(&self) -> Best {
+        self.target.best
     }
 }
 

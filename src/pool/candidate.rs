@@ -29,8 +29,19 @@ pub struct Candidate {
     pub limit: Option<u32>,
     /// Not for this request: tried already, or not allowed for its key.
     pub excluded: bool,
-    /// Stands for the account's name where conversations look for their home.
+    /// Stands for the account's name where conversations look for their home: evenly spread.
     pub hash: u64,
+}
+
+/// What the file says of an account, which changes with the file only.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fixed {
+    /// As [`Candidate::hash`].
+    pub hash: u64,
+    /// As [`Candidate::weight`].
+    pub weight: f64,
+    /// As [`Candidate::tier`].
+    pub tier: u32,
 }
 
 /// The `ready_at` of an account that waits for a person.
@@ -68,6 +79,15 @@ impl Candidate {
             Verdict::Full
         } else {
             Verdict::Usable
+        }
+    }
+
+    /// What of it the file says.
+    pub fn fixed(&self) -> Fixed {
+        Fixed {
+            hash: self.hash,
+            weight: self.weight,
+            tier: self.tier,
         }
     }
 

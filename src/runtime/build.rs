@@ -10,6 +10,8 @@ use crate::base::id::{AccountId, UpstreamId};
 use crate::config::model::{Account, Affinity, Config, KeyValue, Model};
 use crate::config::secret::Resolver;
 use crate::ir::Family;
+use crate::pool::candidate::Fixed;
+use crate::pool::select::Best;
 use crate::runtime::account::AccountState;
 use crate::runtime::handle::UpstreamHandle;
 use crate::runtime::numbers::AccountSet;
@@ -279,11 +281,21 @@ impl Wiring<'_> {
             .and_then(|m| m.max_output)
             .and_then(|n| u32::try_from(n).ok());
         let (seats, left_out) = self.seats(upstream, &model);
+        let fixed: Vec<_> = seats
+            .iter()
+            .map(|seat| Fixed {
+                hash: seat.hash,
+                weight: seat.weight,
+                tier: seat.tier,
+            })
+            .collect();
         Some(RouteTarget {
             family: family.or_else(|| Family::of(&model)),
             max_output: [max_output, theirs].into_iter().flatten().min(),
             state: self.registry.model(upstream, &model),
             limit: self.config.routing.max_concurrent_per_model,
+            best: Best::of(fixed.iter().copied()),
+            fixed,
             seats,
             left_out,
             upstream: Arc::clone(handle),

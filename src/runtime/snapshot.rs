@@ -12,8 +12,8 @@ use crate::base::id::{AccountId, KeyId, UpstreamId};
 use crate::base::time::Timestamp;
 use crate::config::model::{Config, Strategy};
 use crate::ir::{Family, ThinkingDefault};
-use crate::pool::candidate::Candidate;
-use crate::pool::select::Pick;
+use crate::pool::candidate::{Candidate, Fixed};
+use crate::pool::select::{Best, Pick};
 use crate::runtime::account::{AccountState, InFlight};
 use crate::runtime::handle::UpstreamHandle;
 use crate::runtime::lane::{Lane, ModelState};
@@ -117,6 +117,10 @@ pub struct RouteTarget {
     pub limit: Option<u32>,
     /// The accounts that may serve it.
     pub seats: Vec<Seat>,
+    /// What the file says of each of them, close together in memory.
+    pub fixed: Vec<Fixed>,
+    /// What it says of all of them.
+    pub best: Best,
     /// Accounts of the upstream that may not, and why: for those who ask; not all where there are many.
     pub left_out: Vec<(AccountId, &'static str)>,
 }
