@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::app::log::LogHandle;
 use crate::base::task::Tasks;
+use crate::base::time::Timestamp;
 use crate::config::diagnostic::Severity;
 use crate::config::model::Config;
 use crate::config::secret;
@@ -24,7 +25,7 @@ use crate::runtime::registry::Registry;
 use crate::runtime::{Runtime, jobs};
 use crate::server::listener::{Bound, Listener};
 use crate::server::{Gateway, routes, socket};
-use crate::store::{self, Store};
+use crate::store::{self, Retention, Store};
 
 /// How long the end waits for the disk.
 const CLOSE: Duration = Duration::from_secs(10);
@@ -41,6 +42,7 @@ pub struct App {
 struct Outside {
     listener: Arc<Listener>,
     log: Option<LogHandle>,
+    store: Store,
 }
 
 impl Surroundings for Outside {
@@ -51,7 +53,12 @@ impl Surroundings for Outside {
         };
         let bound: Option<Bound> = self.listener.bind(config.server.listen)?;
         let listener = Arc::clone(&self.listener);
+        let store = self.store.clone();
+        let retention = retention(config);
+        let accounts = config.accounts.keys().cloned().collect();
         Ok(Box::new(move || {
+            store.set_retention(retention);
+            store.set_present(accounts, Timestamp::now());
             if let Some((log, layer)) = layer {
                 log.put(layer);
             }
@@ -83,7 +90,8 @@ impl App {
         let state = places.state_dir.join(&read.config.state.path);
         let identity = secret::identity_path(&read.config, &places.state_dir);
         let keyring = Keyring::open(&identity, secret::has_sealed(&read.secrets))?;
-        let store = open_store(state.clone(), Arc::clone(&keyring)).await?;
+        let store =
+            open_store(state.clone(), Arc::clone(&keyring), retention(&read.config)).await?;
         let mut learned = store.load().map_err(|e| e.to_string())?;
         let registry = Registry::new(store.clone(), tasks.clone(), &mut learned);
         let generation = store.next_generation().await;
@@ -97,7 +105,7 @@ impl App {
             tasks.clone(),
             ask,
         ));
-        let replay = Replay::new(store, learned.signatures);
+        let replay = Replay::new(store.clone(), learned.signatures);
         let dispatcher = Arc::new(Dispatcher::new(Arc::clone(&runtime), replay));
         let gateway = Arc::new(Gateway {
             dispatcher,
@@ -107,6 +115,7 @@ impl App {
         let outside = Outside {
             listener: Arc::clone(&listener),
             log,
+            store: store.clone(),
         };
         outside.prepare(&read.config)?();
         socket::serve(Arc::clone(&gateway), &state, &tasks).map_err(|e| {
@@ -216,12 +225,29 @@ async fn stop_signal(term: &mut Signal, interrupt: &mut Signal) {
     }
 }
 
-async fn open_store(path: PathBuf, keyring: Arc<Keyring>) -> Result<Store, String> {
+async fn open_store(
+    path: PathBuf,
+    keyring: Arc<Keyring>,
+    retention: Retention,
+) -> Result<Store, String> {
+    let options = store::Options {
+        retention,
+        ..store::Options::default()
+    };
     // Opening reads and may repair: not on a thread that serves.
-    let opened =
-        tokio::task::spawn_blocking(move || Store::open(&path, keyring, store::Options::default()))
-            .await;
+    let opened = tokio::task::spawn_blocking(move || Store::open(&path, keyring, options)).await;
     opened
         .map_err(|e| e.to_string())?
         .map_err(|e| e.to_string())
+}
+
+/// How long and how much the store keeps.
+fn retention(config: &Config) -> Retention {
+    let state = &config.state;
+    Retention {
+        log_age: state.log_retention,
+        log_rows: state.log_max_rows,
+        log_bytes: state.log_max_size,
+        orphan_age: state.orphan_retention,
+    }
 }

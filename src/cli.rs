@@ -2,16 +2,20 @@
 //!
 //! Exit codes: 0 fine, 1 the user's mistake, 2 usage, 3 a gate asked for failed, 4 the gateway can't be reached.
 
+pub mod account;
 pub mod ask;
 pub mod demo;
+pub mod explain;
 pub mod hash_password;
 pub mod healthcheck;
 pub mod key;
 pub mod login;
+pub mod pick;
 pub mod running;
 pub mod serve;
 pub mod signin;
 pub mod simulate;
+pub mod state;
 pub mod status;
 pub mod validate;
 
@@ -25,6 +29,8 @@ use crate::config::render::Style;
 
 /// Exit code for the user's mistake.
 pub const MISTAKE: u8 = 1;
+/// Exit code where a gate that was asked for failed.
+pub const FAILED: u8 = 3;
 /// Exit code where the gateway can't be reached.
 pub const UNREACHABLE: u8 = 4;
 
@@ -64,6 +70,14 @@ pub enum Command {
     Login(signin::Args),
     /// Show what the running gateway does
     Status(status::Args),
+    /// Release, pause, resume or refresh an account of the running gateway
+    Account(account::Args),
+    /// Show which accounts a model's requests would go to
+    Pick(pick::Args),
+    /// Tell what became of a request: every account's verdict and every try
+    Explain(explain::Args),
+    /// Back up, put back, check or compact what the gateway keeps
+    State(state::Args),
     /// Ask a running gateway whether it answers, for containers
     Healthcheck(healthcheck::Args),
 }
@@ -145,7 +159,11 @@ async fn run(command: Command, out: &mut dyn Write) -> Result<(), Failed> {
         Command::Demo(args) => Box::pin(demo::run(args, &tasks, out)).await?,
         Command::Simulate(args) => simulate::run(args, &tasks).await?,
         Command::Login(args) => Box::pin(signin::run(&args, out)).await?,
+        Command::State(args) => state::run(&args, out).await?,
         Command::Status(args) => status::run(&args, out).await?,
+        Command::Account(args) => account::run(&args, out).await?,
+        Command::Pick(args) => pick::run(&args, out).await?,
+        Command::Explain(args) => explain::run(&args, out).await?,
         Command::Healthcheck(args) => healthcheck::run(&args).await?,
         Command::Validate(_) | Command::Key(_) | Command::HashPassword(_) => {}
     }

@@ -1,10 +1,13 @@
 //! L6: one request from the canonical model to the stream of an answer.
 
+pub mod affinity;
 pub mod attempt;
 pub mod count;
 pub mod exchange;
+pub mod lots;
 pub mod plan;
 pub mod queue;
+pub mod refusal;
 pub mod relay;
 pub mod replay;
 pub mod seat;

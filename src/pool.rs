@@ -3,5 +3,6 @@
 pub mod candidate;
 pub mod cooldown;
 pub mod failure;
+pub mod report;
 pub mod select;
 pub mod state;

@@ -6,9 +6,12 @@ pub mod controller;
 pub mod handle;
 pub mod jobs;
 pub mod keyring;
+pub mod lane;
+pub mod numbers;
 pub mod project;
 pub mod registry;
 pub mod snapshot;
+pub mod standing;
 pub mod tokens;
 
 use std::sync::Arc;
@@ -166,7 +169,11 @@ impl Runtime {
     /// A call went well.
     pub fn succeeded(&self, seat: &Seat, target: &RouteTarget) {
         target.state.success();
-        if seat.account.success(&target.model, Timestamp::now()) {
+        let relief = seat.account.success(&target.model, Timestamp::now());
+        if relief.trial {
+            self.registry.keep_standing(&seat.account);
+        }
+        if relief.bench {
             self.store
                 .delete_cooldown(seat.account.id.clone(), Some(target.model.as_str().into()));
         }
@@ -195,6 +202,7 @@ impl Runtime {
         match effect {
             Effect::None => {}
             Effect::Tell => {
+                self.registry.keep_standing(account);
                 let (standing, ..) = account.health();
                 tracing::warn!(
                     account = %account.id,
@@ -231,6 +239,7 @@ impl Runtime {
     pub fn refused_sign_in(&self, account: &AccountState, failure: &Failure) {
         if failure.class == Class::AccountInvalid {
             account.failure("", failure, Timestamp::now(), &self.limits());
+            self.registry.keep_standing(account);
             tracing::warn!(account = %account.id, detail = failure.detail, "account needs a person: sign in again");
         }
     }

@@ -7,13 +7,18 @@
 //! and are counted beyond it, and writing resumes by itself. Nothing of redb leaks out of this module.
 
 mod apply;
+mod change;
 mod crypt;
 #[cfg(test)]
 mod fault;
+mod index;
+mod log;
+mod migrate;
 mod open;
 mod place;
 mod query;
 mod queue;
+mod reading;
 mod record;
 mod retain;
 mod start;
@@ -21,10 +26,11 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod types;
+pub mod upkeep;
 mod usage;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::JoinHandle;
@@ -32,21 +38,23 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::base::id::{AccountId, KeyId, ModelName, RequestId};
+use crate::base::id::{AccountId, KeyId, ModelName};
 use crate::base::time::Timestamp;
 
 pub use crypt::KeyWrap;
+pub use log::{Cursor, Filter, LogPage, MAX_PAGE, StatusFilter};
 pub use record::{
     AccountRecord, CooldownRecord, ErrorNote, LogRecord, MAX_CALL_IDS, MAX_TRIES, MAX_VERDICTS,
-    QuotaRecord, SignatureRecord, TokenRecord, TryRecord, Verdict, call_digest, text_digest,
+    QuotaRecord, SignatureRecord, StandingRecord, TokenRecord, TryRecord, Verdict, call_digest,
+    text_digest,
 };
-pub use types::{Condition, Health, Learned, Options, StoreError};
+pub use types::{Condition, Health, Learned, Options, Retention, StoreError};
 pub use usage::{HISTOGRAM_BOUNDS_MS, Histogram, RollUp, UsageBucket, UsageSums};
 
+use change::Change;
 use crypt::DataKey;
-use open::{Fault, File};
+use open::File;
 use place::{FilePlace, MemoryPlace, Place};
-use queue::Change;
 use start::{note_failure, share, start};
 use writer::Shared;
 
@@ -59,6 +67,8 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     shared: Arc<Shared>,
+    /// The folder of the files; `None` in memory.
+    dir: Option<PathBuf>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -89,7 +99,7 @@ impl Store {
         let cache = options.cache_bytes;
         let state = FilePlace::new(dir.join("agp.redb"), cache).checked_up_to(CHECKED_SIZE);
         let log = FilePlace::new(dir.join("agp-log.redb"), cache);
-        Self::open_places(Box::new(state), Box::new(log), keys, options)
+        Self::open_in(Some(dir), Box::new(state), Box::new(log), keys, options)
     }
 
     /// A store without files, for tests and trials. What it holds is gone with its last clone.
@@ -106,13 +116,14 @@ impl Store {
                 note_failure(&shared, which, &file.tell(&fault));
             }
         }
-        match start(Arc::clone(&shared)) {
+        match start(Arc::clone(&shared), None) {
             Ok(store) => store,
             Err(error) => {
                 note_failure(&shared, true, &error);
                 shared.queue.end();
                 Self(Arc::new(Inner {
                     shared,
+                    dir: None,
                     thread: Mutex::new(None),
                 }))
             }
@@ -120,7 +131,18 @@ impl Store {
     }
 
     /// Opens the store wherever its files lie.
+    #[cfg(test)]
     fn open_places(
+        state: Box<dyn Place>,
+        log: Box<dyn Place>,
+        keys: Arc<dyn KeyWrap>,
+        options: Options,
+    ) -> Result<Self, StoreError> {
+        Self::open_in(None, state, log, keys, options)
+    }
+
+    fn open_in(
+        dir: Option<&Path>,
         state: Box<dyn Place>,
         log: Box<dyn Place>,
         keys: Arc<dyn KeyWrap>,
@@ -147,7 +169,7 @@ impl Store {
                 }
             },
         }
-        start(shared)
+        start(shared, dir)
     }
 
     /// Everything that a start takes over. Blocks on the disk.
@@ -203,6 +225,30 @@ impl Store {
         self.0.shared.queue.put(change, None);
     }
 
+    /// Keeps why an account is out of use, or that it is on trial.
+    pub fn put_standing(&self, mut standing: StandingRecord) {
+        standing.bound();
+        self.0.shared.queue.put(Change::Standing(standing), None);
+    }
+
+    /// Forgets why an account was out of use: it is in use again.
+    pub fn delete_standing(&self, account: AccountId) {
+        self.0.shared.queue.put(Change::NoStanding(account), None);
+    }
+
+    /// Tells which accounts the configuration names. What is known of others is kept for their return, for as long as
+    /// [`Retention::orphan_age`] from the first time they were missing.
+    pub fn set_present(&self, accounts: Vec<AccountId>, now: Timestamp) {
+        let change = Change::Present(accounts, now);
+        self.0.shared.queue.put(change, None);
+    }
+
+    /// Changes how long and how much is kept, from now on.
+    pub fn set_retention(&self, retention: Retention) {
+        *self.0.shared.retention.lock() = retention;
+        self.0.shared.queue.ask_trim();
+    }
+
     /// Keeps a signature. One of the same digest is replaced, and keeps its call ids.
     pub fn put_signature(&self, signature: SignatureRecord) {
         self.0.shared.queue.put(Change::Signature(signature), None);
@@ -253,80 +299,6 @@ impl Store {
             queued_logs: sizes.logs,
             queued_writes: sizes.rows,
             last_commit: status.last_commit,
-        }
-    }
-
-    /// The newest log rows before one, newest first, without their tries. Blocks on the disk.
-    ///
-    /// # Errors
-    /// Where the log can't be read.
-    pub fn recent_logs(
-        &self,
-        before: Option<RequestId>,
-        limit: usize,
-    ) -> Result<Vec<LogRecord>, StoreError> {
-        let log = &self.0.shared.log;
-        log.read(|txn| query::recent_logs(txn, before, limit))
-    }
-
-    /// One log row with its tries; `None` where it is not (or no longer) there. Blocks on the disk.
-    ///
-    /// # Errors
-    /// Where the log can't be read.
-    pub fn log_record(&self, id: RequestId) -> Result<Option<LogRecord>, StoreError> {
-        self.0.shared.log.read(|txn| query::log_record(txn, id))
-    }
-
-    /// The quarter hours of one kind that begin in `from..to`, in order of time and name; those of one name only where it
-    /// is given. Blocks on the disk.
-    ///
-    /// # Errors
-    /// Where the log can't be read.
-    pub fn usage(
-        &self,
-        kind: RollUp,
-        name: Option<&str>,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<Vec<UsageBucket>, StoreError> {
-        let log = &self.0.shared.log;
-        log.read(|txn| query::usage(txn, kind, name, from, to))
-    }
-
-    /// A signature by the id of a call, for those that [`Self::load`] had no room for. Blocks on the disk.
-    ///
-    /// # Errors
-    /// Where `agp.redb` can't be read.
-    pub fn signature_of_call(
-        &self,
-        key: &KeyId,
-        call_id: &str,
-    ) -> Result<Option<SignatureRecord>, StoreError> {
-        self.sealed(|txn, data_key| query::signature_of_call(txn, data_key, key.as_str(), call_id))
-    }
-
-    /// A signature by its digest: [`text_digest`] or [`call_digest`]. Blocks on the disk.
-    ///
-    /// # Errors
-    /// Where `agp.redb` can't be read.
-    pub fn signature_of_digest(
-        &self,
-        key: &KeyId,
-        digest: &[u8; 32],
-    ) -> Result<Option<SignatureRecord>, StoreError> {
-        self.sealed(|txn, data_key| query::signature_of_digest(txn, data_key, key.as_str(), digest))
-    }
-
-    fn sealed<T>(
-        &self,
-        f: impl FnOnce(&redb::ReadTransaction, &DataKey) -> Result<Option<T>, Fault>,
-    ) -> Result<Option<T>, StoreError> {
-        let shared = &self.0.shared;
-        let key = shared.key.read().clone();
-        match key {
-            Some(key) => shared.state.read(|txn| f(txn, &key)),
-            // Without a data key nothing was ever sealed.
-            None => Ok(None),
         }
     }
 

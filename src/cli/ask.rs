@@ -1,14 +1,58 @@
 //! One HTTP request to a gateway on this machine, over TCP or its Unix socket.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use http::Request;
+use http::{Method, Request};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::UnixStream;
 
+use crate::cli::{Failed, MISTAKE, UNREACHABLE, running, serve};
+use crate::server::{admin, socket};
+
+/// How long an answer may take.
+const WAIT: Duration = Duration::from_secs(10);
 /// Most of an answer that is read.
 const MAX: usize = 16 << 20;
+
+/// Asks the running gateway for an admin operation over its socket. `path` is what follows the operations' base.
+///
+/// # Errors
+/// Code 4 where no gateway runs on this state folder, code 1 with the gateway's own words where it refuses.
+pub async fn operation(serve: &serve::Args, method: Method, path: &str) -> Result<Value, Failed> {
+    let socket = socket::path(&running::find(&serve.places()?).state);
+    let unreachable = |why: String| Failed {
+        message: format!("no gateway answers on `{}`: {why}", socket.display()),
+        code: UNREACHABLE,
+    };
+    let stream = UnixStream::connect(&socket)
+        .await
+        .map_err(|e| unreachable(e.to_string()))?;
+    let path = format!("{}{path}", admin::BASE);
+    let (status, body) = request(stream, method, &path, WAIT)
+        .await
+        .map_err(unreachable)?;
+    let value: Value = serde_json::from_slice(&body).map_err(|e| unreachable(e.to_string()))?;
+    if status == 200 {
+        return Ok(value);
+    }
+    Err(Failed {
+        message: value["error"]
+            .as_str()
+            .map_or_else(|| format!("status {status}"), str::to_owned),
+        code: MISTAKE,
+    })
+}
+
+/// A name as a segment of a path or a value of a query.
+pub fn encoded(name: &str) -> impl std::fmt::Display + '_ {
+    utf8_percent_encode(name, NON_ALPHANUMERIC)
+}
 
 /// Gets `path` and gives status and body.
 ///
@@ -18,11 +62,26 @@ pub async fn get(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     path: &str,
 ) -> Result<(u16, Bytes), String> {
+    request(stream, Method::GET, path, WAIT).await
+}
+
+/// Sends a request without a body to `path` and gives status and body, which may take as long as `wait`.
+///
+/// # Errors
+/// What went wrong on the way.
+pub async fn request(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    method: Method,
+    path: &str,
+    wait: Duration,
+) -> Result<(u16, Bytes), String> {
     let asked = async {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|e| e.to_string())?;
-        let request = Request::get(path)
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
             .header(http::header::HOST, "localhost")
             .body(Empty::<Bytes>::new())
             .map_err(|e| e.to_string())?;
@@ -43,7 +102,7 @@ pub async fn get(
             ended = connection => Err(ended.err().map_or("the connection closed".to_owned(), |e| e.to_string())),
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(10), asked)
+    tokio::time::timeout(wait, asked)
         .await
-        .unwrap_or_else(|_| Err("no answer within 10 s".to_owned()))
+        .unwrap_or_else(|_| Err(format!("no answer within {} s", wait.as_secs())))
 }

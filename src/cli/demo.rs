@@ -46,30 +46,38 @@ pub async fn run(args: Args, tasks: &Tasks, out: &mut dyn Write) -> Result<(), S
         .tempdir()
         .map_err(|e| format!("a temporary folder can't be made: {e}"))?;
     let client_key = key::generate().map_err(|e| format!("a key can't be made: {e}"))?;
-    let listen = args.listen.unwrap_or_else(free_address);
-    let text = config(
-        listen,
-        &simulate::upstream_table("antigravity", &sim.url(), &id, &secret),
-        client_key.expose(),
-    );
+    let upstream = simulate::upstream_table("antigravity", &sim.url(), &id, &secret);
+    let key = client_key.expose();
     let root = folder.path().join("agp.toml");
-    write_private(&root, &text)
-        .map_err(|e| format!("`{}` can't be written: {e}", root.display()))?;
     let places = Places {
-        root,
+        root: root.clone(),
         state_dir: folder.path().to_owned(),
     };
-    let log = log::start(&serve::quiet())?;
-    let read = serve::read(&places)?;
-    drop(log);
-    let app = Box::pin(App::start(read, places.clone(), tasks.clone(), None)).await?;
+    let listen = args.listen.unwrap_or_else(free_address);
+    let app = match start(&places, &config(listen, &upstream, key), tasks).await {
+        // Somebody else may have taken the address between the look and the bind.
+        Err(_) if args.listen.is_none() && TcpListener::bind(listen).is_err() => {
+            let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            start(&places, &config(any, &upstream, key), tasks).await?
+        }
+        started => started?,
+    };
     let addr = app.addr().unwrap_or(listen);
     // Nobody may be reading: the gateway works without.
-    let _ = out.write_all(greeting(addr, client_key.expose(), &places.root, &sim.url()).as_bytes());
+    let _ = out.write_all(greeting(addr, key, &root, &sim.url()).as_bytes());
     let _ = out.flush();
     let served = app.run().await;
     sim.stop().await;
     served
+}
+
+async fn start(places: &Places, text: &str, tasks: &Tasks) -> Result<App, String> {
+    let root = &places.root;
+    write_private(root, text).map_err(|e| format!("`{}` can't be written: {e}", root.display()))?;
+    let log = log::start(&serve::quiet())?;
+    let read = serve::read(places)?;
+    drop(log);
+    Box::pin(App::start(read, places.clone(), tasks.clone(), None)).await
 }
 
 /// The usual address, else one that is free.
@@ -86,7 +94,8 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut file = std::fs::OpenOptions::new()
         .write(true)
-        .create_new(true)
+        .create(true)
+        .truncate(true)
         .mode(0o600)
         .open(path)?;
     file.write_all(text.as_bytes())

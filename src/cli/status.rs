@@ -2,11 +2,10 @@
 
 use std::io::Write;
 
+use http::Method;
 use serde_json::Value;
-use tokio::net::UnixStream;
 
-use crate::cli::{Failed, UNREACHABLE, ask, running, serve};
-use crate::server::{admin, socket};
+use crate::cli::{Failed, ask, serve};
 
 /// Arguments of `agp status`.
 #[derive(Debug, Clone, clap::Args)]
@@ -25,21 +24,7 @@ pub struct Args {
 /// # Errors
 /// Code 4 where no gateway runs on this state folder.
 pub async fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failed> {
-    let path = socket::path(&running::find(&args.serve.places()?).state);
-    let unreachable = |why: String| Failed {
-        message: format!("no gateway answers on `{}`: {why}", path.display()),
-        code: UNREACHABLE,
-    };
-    let stream = UnixStream::connect(&path)
-        .await
-        .map_err(|e| unreachable(e.to_string()))?;
-    let (status, body) = ask::get(stream, &format!("{}/status", admin::BASE))
-        .await
-        .map_err(unreachable)?;
-    let value: Value = serde_json::from_slice(&body).map_err(|e| unreachable(e.to_string()))?;
-    if status != 200 {
-        return Err(unreachable(format!("status {status}")));
-    }
+    let value = ask::operation(&args.serve, Method::GET, "/status").await?;
     let text = if args.json {
         format!("{value:#}\n")
     } else {
@@ -79,26 +64,48 @@ fn describe(status: &Value) -> String {
     );
     let _ = writeln!(out, "waiting: {}\naccounts:", status["waiting"]);
     for account in status["accounts"].as_array().into_iter().flatten() {
-        let _ = write!(
-            out,
-            "  {:<24} {:<18} in flight {}",
-            text(&account["name"]),
-            text(&account["state"]),
-            account["in_flight"]
-        );
-        for field in ["tier", "cooling_until", "link"] {
-            if let Some(value) = account[field].as_str() {
-                let _ = write!(out, "  {field} {value}");
-            }
+        out.push_str(&describe_account(account));
+    }
+    out
+}
+
+/// An account in a few lines: its state and why, and what of it is not as usual.
+pub(super) fn describe_account(account: &Value) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::new();
+    let field = |value: &Value| {
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
+    };
+    let _ = write!(
+        out,
+        "  {:<24} {:<18} in flight {}",
+        field(&account["name"]),
+        field(&account["state"]),
+        account["in_flight"]
+    );
+    for name in ["tier", "until", "class", "link"] {
+        if let Some(value) = account[name].as_str() {
+            let _ = write!(out, "  {name} {value}");
         }
-        out.push('\n');
-        for bench in account["models"].as_array().into_iter().flatten() {
+    }
+    out.push('\n');
+    if let Some(reason) = account["reason"].as_str().filter(|r| !r.is_empty()) {
+        let since = account["since"].as_str();
+        let since = since.map_or_else(String::new, |at| format!(", since {at}"));
+        let _ = writeln!(out, "    {reason}{since}");
+    }
+    if let Some(step) = account["step"].as_str().filter(|s| !s.is_empty()) {
+        let _ = writeln!(out, "    what to do: {step}");
+    }
+    for model in account["models"].as_array().into_iter().flatten() {
+        if let Some(until) = model["until"].as_str() {
+            let why = model["class"].as_str().unwrap_or("no quota left");
             let _ = writeln!(
                 out,
-                "    {:<22} until {} ({})",
-                text(&bench["model"]),
-                text(&bench["until"]),
-                text(&bench["class"])
+                "    {:<22} until {until} ({why})",
+                field(&model["model"])
             );
         }
     }

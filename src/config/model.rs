@@ -87,6 +87,14 @@ pub struct Admin {
 pub struct State {
     /// Folder of the stores, as written (relative to the state dir).
     pub path: PathBuf,
+    /// Log rows older than this are forgotten.
+    pub log_retention: Duration,
+    /// Log rows beyond this number are forgotten.
+    pub log_max_rows: u64,
+    /// Bytes of disk that the log takes at most.
+    pub log_max_size: u64,
+    /// How long the state of an account that left the file waits for its return.
+    pub orphan_retention: Duration,
 }
 
 /// `[secrets]`.
@@ -105,10 +113,32 @@ pub enum Strategy {
     RoundRobin,
     /// At random.
     Random,
-    /// The one with the fewest in flight (not yet in effect).
+    /// The one with the fewest in flight.
     LeastBusy,
-    /// The first until it is full (not yet in effect).
+    /// The first until it is full.
     FillFirst,
+}
+
+impl Strategy {
+    /// As the file writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Weighted => "weighted",
+            Self::RoundRobin => "round_robin",
+            Self::Random => "random",
+            Self::LeastBusy => "least_busy",
+            Self::FillFirst => "fill_first",
+        }
+    }
+}
+
+/// What keeps its account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Affinity {
+    /// Nothing: each request is picked for by itself.
+    None,
+    /// A conversation.
+    Conversation,
 }
 
 /// `[routing]`.
@@ -116,6 +146,8 @@ pub enum Strategy {
 pub struct Routing {
     /// How accounts are picked.
     pub strategy: Strategy,
+    /// What keeps its account.
+    pub affinity: Affinity,
     /// The public model for requests that name none.
     pub default_model: Option<String>,
     /// Calls in flight on one account; `None` is no limit.

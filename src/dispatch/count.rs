@@ -30,6 +30,7 @@ impl Dispatcher {
             route,
             key: asker.key,
             queue: Arc::clone(&self.queue),
+            home: None,
         };
         let Some((target, seat)) = seating.idle(&Excluded::default()) else {
             return Ok(estimate(&request));

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use crate::base::error::Error;
 use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
-use crate::dispatch::Dispatcher;
 use crate::dispatch::attempt::{self, Call, Sink, Trouble, Variant};
 use crate::dispatch::plan::{Bounds, Plan};
 use crate::dispatch::replay::Recorder;
 use crate::dispatch::seat::{Excluded, Held, Seating};
 use crate::dispatch::ticket::Ticket;
+use crate::dispatch::{Dispatcher, affinity};
 use crate::ir::{self, Event, StopReason};
 use crate::pool::failure::{Class, Failure};
 use crate::runtime::snapshot::{KeyEntry, Route, Snapshot};
@@ -65,9 +65,15 @@ impl Exchange {
         };
         let recorder = Recorder::new(key.id.clone());
         let queue = Arc::clone(&dispatcher.queue);
+        let home = route.affinity.then(|| affinity::home(&key.id, &request));
         Self {
             dispatcher: Arc::clone(dispatcher),
-            seating: Seating { route, key, queue },
+            seating: Seating {
+                route,
+                key,
+                queue,
+                home,
+            },
             snapshot,
             request,
             ticket,

@@ -5,6 +5,7 @@
 //! queue's lock: they only read and swap atomics.
 
 use std::collections::{HashSet, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::base::time::Timestamp;
+use crate::pool::select::Choice;
 
 /// Why nothing could be had just now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,12 +24,41 @@ pub enum Blocked {
     Full,
     /// All accounts cool; the first is ready then.
     Cooling(Timestamp),
+    /// All quotas are used up; the first is full again then.
+    NoQuota(Timestamp),
     /// The model itself cools until then.
     ModelCooling(Timestamp),
     /// Those that are left wait for a person.
     NeedsPerson,
     /// There is no account for this request, or none is left to try.
     Exhausted,
+}
+
+impl Blocked {
+    /// What selection says where it has nobody to use.
+    pub fn of(choice: Choice) -> Self {
+        match choice {
+            Choice::Wait(until) => Self::Cooling(until),
+            Choice::NoQuota(until) => Self::NoQuota(until),
+            Choice::NeedsPerson => Self::NeedsPerson,
+            Choice::Exhausted => Self::Exhausted,
+            // Whoever was to be used and could not be had was full.
+            Choice::Full | Choice::Use(_) => Self::Full,
+        }
+    }
+}
+
+impl fmt::Display for Blocked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("all slots are taken"),
+            Self::Cooling(until) => write!(f, "all accounts cool, the first until {until}"),
+            Self::NoQuota(until) => write!(f, "all quotas are used up, the first until {until}"),
+            Self::ModelCooling(until) => write!(f, "the model cools until {until}"),
+            Self::NeedsPerson => f.write_str("every account waits for a person"),
+            Self::Exhausted => f.write_str("there is no account for this"),
+        }
+    }
 }
 
 /// Why a wait ended without a slot.
@@ -160,7 +191,9 @@ impl<T> Queue<T> {
                 return receiver.try_recv().map_err(|_| Refused::Blocked(blocked));
             }
             let wake = match blocked {
-                Blocked::Cooling(until) | Blocked::ModelCooling(until) => deadline
+                Blocked::Cooling(until)
+                | Blocked::NoQuota(until)
+                | Blocked::ModelCooling(until) => deadline
                     .min(Instant::now() + until.since(Timestamp::now()) + Duration::from_millis(1)),
                 _ => deadline,
             };
@@ -225,7 +258,7 @@ fn worth_waiting(blocked: Blocked, deadline: Instant) -> bool {
     let now = Instant::now();
     match blocked {
         Blocked::Full => now < deadline,
-        Blocked::Cooling(until) | Blocked::ModelCooling(until) => {
+        Blocked::Cooling(until) | Blocked::NoQuota(until) | Blocked::ModelCooling(until) => {
             now < deadline && now + until.since(Timestamp::now()) <= deadline
         }
         Blocked::NeedsPerson | Blocked::Exhausted => false,
@@ -348,6 +381,7 @@ mod tests {
             Blocked::NeedsPerson,
             Blocked::Exhausted,
             Blocked::Cooling(Timestamp(i64::MAX)),
+            Blocked::NoQuota(Timestamp(i64::MAX)),
         ] {
             let refused = queue
                 .acquire(None, move || Err(blocked), LONG, 10)

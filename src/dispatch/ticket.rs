@@ -52,9 +52,10 @@ impl Ticket {
         self.record.queue_ms += millis(waited);
     }
 
-    /// What some accounts' standing was when the request waited or found none.
-    pub fn verdicts(&mut self, verdicts: Vec<Verdict>) {
+    /// What was decided of each account at the first pick, or when none was left; and of how many more.
+    pub fn verdicts(&mut self, verdicts: Vec<Verdict>, more: usize) {
         self.record.verdicts = verdicts;
+        self.record.more_verdicts = u32::try_from(more).unwrap_or(u32::MAX);
     }
 
     /// A call begins.

@@ -111,6 +111,21 @@ impl Class {
         }
     }
 
+    /// Whether it speaks against the account, and so against sending it more calls: neither the client's fault nor the
+    /// upstream's (column "Account" of table 9.3).
+    pub fn is_the_accounts(self) -> bool {
+        matches!(
+            self,
+            Self::AuthExpired
+                | Self::AccountInvalid
+                | Self::NeedsValidation
+                | Self::Forbidden
+                | Self::RateLimited
+                | Self::QuotaExhausted
+                | Self::ModelNotFound
+        )
+    }
+
     /// Whether the next host of the same upstream may be asked (section 2: connect errors, 404, 408, 5xx).
     pub fn next_host(self) -> bool {
         matches!(
@@ -177,6 +192,9 @@ pub struct Failure {
     pub detail: String,
     /// Set on a 400 that refuses the thinking level on a Gemini 3 model: one retry with a budget (section 5.6).
     pub level_refused: bool,
+    /// Set where the refresh token itself is refused (`invalid_grant`): a person must sign in again. Any other
+    /// [`Class::AccountInvalid`] means that the provider has closed the account.
+    pub login_dead: bool,
 }
 
 impl Failure {
@@ -214,6 +232,7 @@ impl Failure {
             link: None,
             detail,
             level_refused: false,
+            login_dead: false,
         }
     }
 

@@ -1,43 +1,66 @@
 //! Picks an account. No clock, no randomness, no allocation, no lock: the caller brings `now` and a draw.
+//!
+//! Looking at every account costs most where there are thousands, since each one's state lies elsewhere in memory. So what
+//! the file fixes (tier, weight, name) is asked first, and only those who would be picked are looked at; all are where that
+//! finds nobody soon.
 
 use crate::base::time::Timestamp;
-use crate::pool::candidate::{Candidate, NEVER, Verdict};
+use crate::pool::candidate::{Candidate, Fixed, NEVER, Verdict};
 
 /// How one is picked among those that can serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pick {
-    /// By declared weight × remaining quota; `draw` is uniform in 0–1.
-    Weighted {
-        /// Uniform in 0–1, 1 excluded.
-        draw: Draw,
-    },
-    /// The first usable one at or after this turn, counted over the list.
+    /// In proportion to declared weight × remaining quota × health; weight 0 only when no other can.
+    Weighted,
+    /// The first at or after this slot, then from the list's begin: who was picked last plus one.
     RoundRobin {
-        /// Rises by one with each pick.
+        /// The slot.
         turn: usize,
     },
     /// Uniformly.
-    Random {
-        /// Uniform in 0–1, 1 excluded.
-        draw: Draw,
-    },
+    Random,
+    /// One with the fewest calls in flight.
+    LeastBusy,
+    /// The first of the list.
+    FillFirst,
 }
 
-/// A uniform random number: 53 random bits over 2⁵³.
+/// A uniform random number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Draw(u64);
 
 impl Draw {
     /// From random bits.
     pub fn new(bits: u64) -> Self {
-        Self(bits >> 11)
+        Self(bits)
     }
 
-    /// In 0–1, 1 excluded.
-    #[expect(clippy::cast_precision_loss, reason = "53 bits fit an f64 exactly")]
-    fn unit(self) -> f64 {
-        self.0 as f64 / (1u64 << 53) as f64
+    /// Random bits, others for each number.
+    fn bits(self, number: usize) -> u64 {
+        let step = (number as u64).wrapping_mul(GOLDEN);
+        mix(self.0.wrapping_add(step))
     }
+
+    /// In 0–1, 1 excluded; another one for each number.
+    fn of(self, number: usize) -> f64 {
+        unit(self.bits(number))
+    }
+}
+
+/// The odd number next to 2⁶⁴ / φ: its multiples spread evenly.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Every bit of the result depends on every bit given: the finalizer of `splitmix64` (Steele, Lea, Flood 2014).
+fn mix(mut bits: u64) -> u64 {
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
+/// The upper 53 bits, in 0–1, 1 excluded.
+#[expect(clippy::cast_precision_loss, reason = "53 bits fit an f64 exactly")]
+fn unit(bits: u64) -> f64 {
+    (bits >> 11) as f64 / (1u64 << 53) as f64
 }
 
 /// What selection says.
@@ -47,309 +70,279 @@ pub enum Choice {
     Use(usize),
     /// Some could serve but for their limits: wait for a slot.
     Full,
-    /// All are cooling: the earliest is ready then.
+    /// None can serve before then, when a bench ends.
     Wait(Timestamp),
+    /// None can serve before then, when a quota is full again.
+    NoQuota(Timestamp),
     /// Those that are left wait for a person.
     NeedsPerson,
     /// There is none for this request at all (excluded, or the list is empty).
     Exhausted,
 }
 
-/// Picks among `candidates`: the best tier first, then by `pick`. What is cooling, full or excluded is never used.
-pub fn select<I>(candidates: I, pick: Pick, now: Timestamp) -> Choice
-where
-    I: Iterator<Item = Candidate> + Clone,
-{
-    let mut best_tier = u32::MAX;
-    let (mut any_full, mut any_person) = (false, false);
-    let mut earliest = NEVER;
-    for candidate in candidates.clone() {
-        match candidate.verdict(now) {
-            Verdict::Usable => best_tier = best_tier.min(candidate.tier),
-            Verdict::Full => any_full = true,
-            Verdict::Cooling(until) => earliest = earliest.min(until),
-            Verdict::NeedsPerson => any_person = true,
-            Verdict::Excluded | Verdict::NoQuota => {}
+/// The accounts of a route.
+pub trait Pool {
+    /// How many.
+    fn len(&self) -> usize;
+    /// What the file says of the one at this index.
+    fn fixed(&self, index: usize) -> Fixed;
+    /// The one at this index as it stands.
+    fn at(&self, index: usize) -> Candidate;
+    /// What the file says of all.
+    fn best(&self) -> Best;
+
+    /// Whether there is none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What the file says of all accounts of a route.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Best {
+    /// The lowest tier.
+    pub tier: u32,
+    /// The largest weight in it.
+    pub weight: f64,
+}
+
+impl Best {
+    /// Of these accounts.
+    pub fn of(all: impl Iterator<Item = Fixed> + Clone) -> Self {
+        let tier = all.clone().map(|f| f.tier).min().unwrap_or_default();
+        let weights = all.filter(|f| f.tier == tier).map(|f| f.weight);
+        Self {
+            tier,
+            weight: weights.fold(0.0, f64::max),
         }
     }
-    if best_tier == u32::MAX {
-        return if any_full {
+}
+
+/// So many are looked at one by one before all are.
+const LOOKS: usize = 64;
+
+/// Picks among `pool`: the best tier first, then by `pick`. What is cooling, full or excluded is never used.
+///
+/// A conversation (`home`, a hash of whose and which) has an order of the accounts of its own, by rendezvous: the first
+/// of them that can serve is used, whatever `pick` says. So it stays where it is while that account can serve, goes to
+/// the same other one while it can not, and comes back; an account that comes or goes moves no conversation but its own.
+/// Under [`Pick::Weighted`] an account gets conversations in proportion to its declared weight. [`Pick::FillFirst`] has
+/// one order for all and knows no homes.
+pub fn select<P>(pool: &P, pick: Pick, home: Option<u64>, draw: Draw, now: Timestamp) -> Choice
+where
+    P: Pool + ?Sized,
+{
+    let found = match (pick, home) {
+        (Pick::FillFirst, _) => in_turn(pool, 0, now),
+        (_, Some(home)) => nearest(pool, home, pick == Pick::Weighted, now),
+        (Pick::RoundRobin { turn }, None) => in_turn(pool, turn, now),
+        (Pick::Weighted | Pick::Random, None) => by_lot(pool, pick, draw, now),
+        (Pick::LeastBusy, None) => None,
+    };
+    found.map_or_else(|| among_all(pool, pick, draw, now), Choice::Use)
+}
+
+/// The first that can serve of the best tier, from this index on.
+fn in_turn<P: Pool + ?Sized>(pool: &P, turn: usize, now: Timestamp) -> Option<usize> {
+    let (len, tier) = (pool.len(), pool.best().tier);
+    let from = if turn < len { turn } else { 0 };
+    let mut indexes = (from..len).chain(0..from).take(LOOKS);
+    indexes.find_map(|index| {
+        let candidate = (pool.fixed(index).tier == tier).then(|| pool.at(index))?;
+        (candidate.verdict(now) == Verdict::Usable).then_some(candidate.slot)
+    })
+}
+
+/// Draws one of all and takes it with a chance in proportion to its weight, until one is taken: what comes out has the
+/// same shares as a draw among all by weight.
+fn by_lot<P: Pool + ?Sized>(pool: &P, pick: Pick, draw: Draw, now: Timestamp) -> Option<usize> {
+    let (len, best) = (pool.len(), pool.best());
+    if len == 0 || (pick == Pick::Weighted && best.weight <= 0.0) {
+        return None;
+    }
+    (0..LOOKS).find_map(|look| {
+        let index = (u128::from(draw.bits(2 * look)) * len as u128) >> 64;
+        let index = usize::try_from(index).ok()?;
+        let fixed = pool.fixed(index);
+        let chance = match pick {
+            Pick::Weighted => draw.of(2 * look + 1) * best.weight,
+            _ => 0.0,
+        };
+        if fixed.tier != best.tier || (pick == Pick::Weighted && chance >= fixed.weight) {
+            return None;
+        }
+        let candidate = pool.at(index);
+        let taken = candidate.verdict(now) == Verdict::Usable
+            && (pick == Pick::Random || chance < fixed.weight * candidate.share());
+        taken.then_some(candidate.slot)
+    })
+}
+
+/// Weighted rendezvous: the least `-ln(u) / weight` of all that can serve, `u` uniform and fixed for conversation and
+/// account. Only who is nearer than all before is looked at.
+fn nearest<P: Pool + ?Sized>(pool: &P, home: u64, weighted: bool, now: Timestamp) -> Option<usize> {
+    let mut found = None;
+    let (mut rank, mut distance) = (u64::MAX, f64::INFINITY);
+    for index in 0..pool.len() {
+        let fixed = pool.fixed(index);
+        let last_resort = weighted && fixed.weight <= 0.0;
+        let its_rank = rank_of(fixed.tier, last_resort);
+        if its_rank > rank {
+            continue;
+        }
+        let weight = if weighted && !last_resort {
+            fixed.weight
+        } else {
+            1.0
+        };
+        let u = unit(mix(fixed.hash ^ home)).max(f64::MIN_POSITIVE);
+        // The logarithm is never less than 1 − u, which spares it for nearly all.
+        if its_rank == rank && 1.0 - u >= distance * weight {
+            continue;
+        }
+        let its_distance = -u.ln() / weight;
+        if its_rank == rank && its_distance >= distance {
+            continue;
+        }
+        let candidate = pool.at(index);
+        if candidate.verdict(now) == Verdict::Usable {
+            (rank, distance, found) = (its_rank, its_distance, Some(candidate.slot));
+        }
+    }
+    found
+}
+
+/// Tier, then whether it is a last resort (weight 0): the lower the better.
+fn rank_of(tier: u32, last_resort: bool) -> u64 {
+    (u64::from(tier) << 1) | u64::from(last_resort)
+}
+
+/// Looks at every one.
+fn among_all<P: Pool + ?Sized>(pool: &P, pick: Pick, draw: Draw, now: Timestamp) -> Choice {
+    let mut leader = Leader::default();
+    let mut hurdles = Hurdles::default();
+    for index in 0..pool.len() {
+        let candidate = pool.at(index);
+        match candidate.verdict(now) {
+            Verdict::Usable => leader.meet(&candidate, pick, draw),
+            hurdle => hurdles.note(hurdle),
+        }
+    }
+    leader.slot.map_or_else(|| hurdles.choice(), Choice::Use)
+}
+
+/// The best candidate so far.
+struct Leader {
+    slot: Option<usize>,
+    /// See [`rank_of`].
+    rank: u64,
+    /// Among equal ranks: the lower the better.
+    score: u64,
+    /// Among equal scores one is drawn: the sum of the weights met so far.
+    total: f64,
+}
+
+impl Default for Leader {
+    fn default() -> Self {
+        Self {
+            slot: None,
+            rank: u64::MAX,
+            score: u64::MAX,
+            total: 0.0,
+        }
+    }
+}
+
+impl Leader {
+    fn meet(&mut self, candidate: &Candidate, pick: Pick, draw: Draw) {
+        let weighted = pick == Pick::Weighted;
+        let last_resort = weighted && candidate.weight <= 0.0;
+        let rank = rank_of(candidate.tier, last_resort);
+        if rank > self.rank {
+            return;
+        }
+        if rank < self.rank {
+            *self = Self {
+                rank,
+                ..Self::default()
+            };
+        }
+        let declared = if weighted && !last_resort {
+            candidate.weight
+        } else {
+            1.0
+        };
+        let score = match pick {
+            Pick::Weighted | Pick::Random => 0,
+            // Slots before the turn wrap around to the far end.
+            Pick::RoundRobin { turn } => candidate.slot.wrapping_sub(turn) as u64,
+            Pick::LeastBusy => u64::from(candidate.in_flight),
+            Pick::FillFirst => candidate.slot as u64,
+        };
+        if score > self.score {
+            return;
+        }
+        if score < self.score {
+            (self.score, self.total) = (score, 0.0);
+        }
+        // A quota that is all but empty is still better than none.
+        let weight = if weighted {
+            declared * candidate.share().max(1e-9)
+        } else {
+            1.0
+        };
+        // Each one takes the lead with its share of all met so far: in the end each leads with its share of all.
+        self.total += weight;
+        if draw.of(candidate.slot) * self.total < weight {
+            self.slot = Some(candidate.slot);
+        }
+    }
+}
+
+/// What stands in the way where none can serve.
+struct Hurdles {
+    full: bool,
+    person: bool,
+    cooling: Timestamp,
+    quota: Timestamp,
+}
+
+impl Default for Hurdles {
+    fn default() -> Self {
+        Self {
+            full: false,
+            person: false,
+            cooling: NEVER,
+            quota: NEVER,
+        }
+    }
+}
+
+impl Hurdles {
+    fn note(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Full => self.full = true,
+            Verdict::Cooling(until) => self.cooling = self.cooling.min(until),
+            Verdict::NoQuota(until) => self.quota = self.quota.min(until),
+            Verdict::NeedsPerson => self.person = true,
+            Verdict::Excluded | Verdict::Usable => {}
+        }
+    }
+
+    fn choice(&self) -> Choice {
+        if self.full {
             Choice::Full
-        } else if earliest != NEVER {
-            Choice::Wait(earliest)
-        } else if any_person {
+        } else if self.quota < self.cooling {
+            Choice::NoQuota(self.quota)
+        } else if self.cooling != NEVER {
+            Choice::Wait(self.cooling)
+        } else if self.person {
             Choice::NeedsPerson
         } else {
             Choice::Exhausted
-        };
-    }
-    let usable = candidates.filter(|c| c.tier == best_tier && c.verdict(now) == Verdict::Usable);
-    let chosen = match pick {
-        Pick::RoundRobin { turn } => round_robin(&usable, turn),
-        Pick::Random { draw } => weighted(usable, draw, |_| 1.0),
-        Pick::Weighted { draw } => weighted(usable.clone(), draw, |c| c.weight * share(c))
-            // Nothing but weight 0 or empty quotas is left: by quota alone, then uniformly.
-            .or_else(|| weighted(usable.clone(), draw, share))
-            .or_else(|| weighted(usable, draw, |_| 1.0)),
-    };
-    chosen.map_or(Choice::Exhausted, Choice::Use)
-}
-
-fn share(candidate: &Candidate) -> f64 {
-    candidate.remaining.unwrap_or(1.0).clamp(0.0, 1.0)
-}
-
-fn weighted<I>(usable: I, draw: Draw, weight: impl Fn(&Candidate) -> f64) -> Option<usize>
-where
-    I: Iterator<Item = Candidate> + Clone,
-{
-    let total: f64 = usable.clone().map(|c| weight(&c)).sum();
-    if total <= 0.0 || !total.is_finite() {
-        return None;
-    }
-    let mut left = draw.unit() * total;
-    let mut last = None;
-    for candidate in usable {
-        let w = weight(&candidate);
-        if w <= 0.0 {
-            continue;
         }
-        last = Some(candidate.slot);
-        if left < w {
-            break;
-        }
-        left -= w;
     }
-    last
-}
-
-/// Fair over those that can serve: the turn is taken among the usable ones, in the list's order.
-fn round_robin<I>(usable: &I, turn: usize) -> Option<usize>
-where
-    I: Iterator<Item = Candidate> + Clone,
-{
-    let n = usable.clone().count();
-    (n > 0)
-        .then(|| usable.clone().nth(turn % n))
-        .flatten()
-        .map(|c| c.slot)
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const NOW: Timestamp = Timestamp(1_000_000);
-
-    fn candidate(slot: usize) -> Candidate {
-        Candidate {
-            slot,
-            tier: 1,
-            weight: 1.0,
-            remaining: None,
-            ready_at: Timestamp(0),
-            in_flight: 0,
-            limit: Some(1),
-            excluded: false,
-        }
-    }
-
-    fn shares(list: &[Candidate], pick: impl Fn(u64) -> Pick) -> Vec<u32> {
-        let mut counts = vec![0u32; list.len()];
-        let mut bits = 0x9e37_79b9_7f4a_7c15_u64;
-        for n in 0..100_000u64 {
-            bits = bits
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            match select(list.iter().copied(), pick(bits ^ n.rotate_left(40)), NOW) {
-                Choice::Use(slot) => counts[slot] += 1,
-                other => panic!("{other:?}"),
-            }
-        }
-        counts
-    }
-
-    #[test]
-    fn weighted_is_a_distribution() {
-        let list = [
-            Candidate {
-                weight: 3.0,
-                ..candidate(0)
-            },
-            Candidate {
-                weight: 1.0,
-                ..candidate(1)
-            },
-            Candidate {
-                weight: 4.0,
-                remaining: Some(0.5),
-                ..candidate(2)
-            },
-            Candidate {
-                weight: 0.0,
-                ..candidate(3)
-            },
-        ];
-        let counts = shares(&list, |bits| Pick::Weighted {
-            draw: Draw::new(bits),
-        });
-        let near = |count: u32, share: f64| (f64::from(count) / 100_000.0 - share).abs() < 0.02;
-        assert!(
-            near(counts[0], 0.5) && near(counts[1], 1.0 / 6.0) && near(counts[2], 1.0 / 3.0),
-            "{counts:?}"
-        );
-        assert_eq!(counts[3], 0);
-    }
-
-    #[test]
-    fn random_ignores_weights() {
-        let list = [
-            Candidate {
-                weight: 9.0,
-                ..candidate(0)
-            },
-            candidate(1),
-        ];
-        let counts = shares(&list, |bits| Pick::Random {
-            draw: Draw::new(bits),
-        });
-        assert!((48_000..52_000).contains(&counts[0]), "{counts:?}");
-    }
-
-    #[test]
-    fn round_robin_is_fair_over_those_that_can_serve() {
-        let list = [
-            candidate(0),
-            Candidate {
-                in_flight: 1,
-                ..candidate(1)
-            },
-            candidate(2),
-            candidate(3),
-        ];
-        let picks: Vec<_> = (0..6)
-            .map(|turn| select(list.iter().copied(), Pick::RoundRobin { turn }, NOW))
-            .collect();
-        let expected = [0, 2, 3, 0, 2, 3].map(Choice::Use);
-        assert_eq!(picks, expected);
-    }
-
-    #[test]
-    fn weight_zero_only_when_no_other_can() {
-        let spare = Candidate {
-            weight: 0.0,
-            ..candidate(1)
-        };
-        let pick = Pick::Weighted {
-            draw: Draw::new(u64::MAX),
-        };
-        assert_eq!(
-            select([candidate(0), spare].into_iter(), pick, NOW),
-            Choice::Use(0)
-        );
-        let busy = Candidate {
-            in_flight: 1,
-            ..candidate(0)
-        };
-        assert_eq!(select([busy, spare].into_iter(), pick, NOW), Choice::Use(1));
-    }
-
-    #[test]
-    fn says_what_to_wait_for() {
-        let pick = Pick::RoundRobin { turn: 0 };
-        let cooling = |slot, until| Candidate {
-            ready_at: Timestamp(until),
-            ..candidate(slot)
-        };
-        let one = |c: Candidate| select(std::iter::once(c), pick, NOW);
-        assert_eq!(
-            one(Candidate {
-                in_flight: 1,
-                ..candidate(0)
-            }),
-            Choice::Full
-        );
-        assert_eq!(
-            one(Candidate {
-                ready_at: NEVER,
-                ..candidate(0)
-            }),
-            Choice::NeedsPerson
-        );
-        assert_eq!(
-            one(Candidate {
-                excluded: true,
-                ..candidate(0)
-            }),
-            Choice::Exhausted
-        );
-        assert_eq!(select(std::iter::empty(), pick, NOW), Choice::Exhausted);
-        let both = [cooling(0, 3_000_000), cooling(1, 2_000_000)];
-        assert_eq!(
-            select(both.into_iter(), pick, NOW),
-            Choice::Wait(Timestamp(2_000_000))
-        );
-        let tiers = [
-            Candidate {
-                tier: 2,
-                ..candidate(0)
-            },
-            candidate(1),
-        ];
-        assert_eq!(select(tiers.into_iter(), pick, NOW), Choice::Use(1));
-    }
-
-    fn any_candidate() -> impl Strategy<Value = Candidate> {
-        (
-            0u32..3,
-            0.0f64..4.0,
-            proptest::option::of(0.0f64..1.0),
-            0i64..2_000_000,
-            0u32..3,
-            any::<bool>(),
-            any::<bool>(),
-        )
-            .prop_map(
-                |(tier, weight, remaining, ready, in_flight, limited, excluded)| Candidate {
-                    slot: 0,
-                    tier,
-                    weight,
-                    remaining,
-                    ready_at: if ready > 1_900_000 {
-                        NEVER
-                    } else {
-                        Timestamp(ready)
-                    },
-                    in_flight,
-                    limit: limited.then_some(2),
-                    excluded,
-                },
-            )
-    }
-
-    proptest! {
-        #[test]
-        fn never_picks_an_unusable_one_and_always_finds_a_usable_one(
-            list in proptest::collection::vec(any_candidate(), 0..12), bits: u64, turn: usize, kind in 0..3
-        ) {
-            let list: Vec<_> = list.into_iter().enumerate().map(|(slot, c)| Candidate { slot, ..c }).collect();
-            let pick = match kind {
-                0 => Pick::Weighted { draw: Draw::new(bits) },
-                1 => Pick::Random { draw: Draw::new(bits) },
-                _ => Pick::RoundRobin { turn },
-            };
-            let choice = select(list.iter().copied(), pick, NOW);
-            let usable = |c: &Candidate| c.verdict(NOW) == Verdict::Usable;
-            match choice {
-                Choice::Use(slot) => {
-                    prop_assert!(usable(&list[slot]));
-                    let best = list.iter().filter(|c| usable(c)).map(|c| c.tier).min();
-                    prop_assert_eq!(Some(list[slot].tier), best);
-                }
-                _ => prop_assert!(!list.iter().any(usable)),
-            }
-        }
-    }
-}
+mod tests;

@@ -1,4 +1,5 @@
-//! The account machine: what a success or failure does to an account, and to a model of an upstream.
+//! The account machine: what each event does to an account, and to a model of an upstream. Every method is an event: the
+//! state before, the event and the time give the state after and what is left to do; nothing else changes an account.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,9 +35,11 @@ impl Standing {
     }
 }
 
-/// A bench: until when, for what, the how-manieth in a row.
+/// A bench: from when until when, for what, the how-manieth in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cooldown {
+    /// Its begin.
+    pub since: Timestamp,
     /// Its end.
     pub until: Timestamp,
     /// What brought it.
@@ -45,11 +48,34 @@ pub struct Cooldown {
     pub count: u32,
 }
 
+impl Cooldown {
+    /// Whether it is in force at `now`.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.until > now
+    }
+
+    /// A clock that was set back must not make a bench longer than it was meant to be.
+    fn anchor(&mut self, now: Timestamp) {
+        if now < self.since {
+            let length = self.until.since(self.since);
+            self.since = now;
+            self.until = now.plus(length);
+        }
+    }
+}
+
 /// What is known of one account's health.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Machine {
     /// Whether a person must act.
     pub standing: Standing,
+    /// Since when the standing is what it is; the epoch for an account that never had another.
+    pub since: Timestamp,
+    /// A person has taken it out of use, at this time.
+    pub paused: Option<Timestamp>,
+    /// It is back after a release or with a new credential, and has not served since: it gets one call at a time, and is
+    /// set aside again by its first refusal.
+    pub trial: bool,
     /// The whole account is benched.
     pub whole: Option<Cooldown>,
     /// It is benched for these upstream models.
@@ -61,22 +87,67 @@ pub struct Machine {
 /// What the caller has to do besides obeying the new state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// Nothing changed.
+    /// Nothing changed that outlives the program.
     None,
     /// The account (or, with a model, the pair) is benched: keep it in the store.
     Benched,
     /// Benched for lack of quota: also ask for quotas.
     AskQuota,
-    /// A person must act: tell.
+    /// A person must act: tell, and keep the standing in the store.
     Tell,
 }
 
+/// What a success ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Relief {
+    /// The pair's bench: forget it in the store.
+    pub bench: bool,
+    /// The trial: keep the standing in the store.
+    pub trial: bool,
+}
+
 impl Machine {
-    /// A call on `model` went well: rows end, benches of the pair too.
-    pub fn success(&mut self, model: &str) {
+    /// A fresh credential for an account that waited for a person: on trial, and paused where it was.
+    pub fn on_trial(paused: Option<Timestamp>, now: Timestamp) -> Self {
+        Self {
+            since: now,
+            paused,
+            trial: true,
+            ..Self::default()
+        }
+    }
+
+    /// A machine of this standing since then, with nothing else known: as a store keeps it.
+    pub fn standing(
+        standing: Standing,
+        since: Timestamp,
+        paused: Option<Timestamp>,
+        trial: bool,
+    ) -> Self {
+        Self {
+            standing,
+            since,
+            paused,
+            trial,
+            ..Self::default()
+        }
+    }
+
+    /// A call on `model` went well: rows and the trial end. A bench of the pair that another call brought meanwhile stays
+    /// for as long as the upstream said.
+    pub fn success(&mut self, model: &str, now: Timestamp) -> Relief {
         self.forbidden_in_row = 0;
         self.garbage_in_row = 0;
-        self.models.remove(model);
+        let trial = std::mem::take(&mut self.trial);
+        let bench = match self.models.get_mut(model) {
+            Some(bench) if bench.holds(now) => {
+                bench.count = 0;
+                false
+            }
+            Some(_) => self.models.remove(model).is_some(),
+            None => false,
+        };
+        Relief { bench, trial }
     }
 
     /// A call on `model` failed.
@@ -91,26 +162,26 @@ impl Machine {
             Class::RateLimited => {
                 let count = self.next_count(model, Class::RateLimited);
                 let length = failure.delay.unwrap_or_else(|| limits.doubling(count));
-                self.bench(model, Class::RateLimited, now.plus(length), count)
+                self.bench(model, Class::RateLimited, now, length, count)
             }
             Class::QuotaExhausted => {
-                let until = now.plus(failure.delay.unwrap_or(cooldown::QUOTA));
-                self.bench(model, Class::QuotaExhausted, until, 1);
+                let length = failure.delay.unwrap_or(cooldown::QUOTA);
+                self.bench(model, Class::QuotaExhausted, now, length, 1);
                 Effect::AskQuota
             }
-            Class::ModelNotFound => self.bench(
-                model,
-                Class::ModelNotFound,
-                now.plus(cooldown::MODEL_NOT_FOUND),
-                1,
-            ),
+            Class::ModelNotFound => {
+                let length = cooldown::MODEL_NOT_FOUND;
+                self.bench(model, Class::ModelNotFound, now, length, 1)
+            }
             Class::Forbidden => {
                 self.forbidden_in_row += 1;
-                if self.forbidden_in_row >= 3 {
-                    self.standing = Standing::Disabled("refused three times in a row".to_owned());
-                    return Effect::Tell;
+                if self.trial {
+                    return self.set_aside(disabled("refused again on its trial"), now);
                 }
-                self.bench_whole(Class::Forbidden, now.plus(cooldown::FORBIDDEN))
+                if self.forbidden_in_row >= 3 {
+                    return self.set_aside(disabled("refused three times in a row"), now);
+                }
+                self.bench_whole(Class::Forbidden, now, cooldown::FORBIDDEN)
             }
             Class::UpstreamGarbage => {
                 self.garbage_in_row += 1;
@@ -118,27 +189,28 @@ impl Machine {
                     return Effect::None;
                 }
                 self.garbage_in_row = 0;
-                self.bench_whole(Class::UpstreamGarbage, now.plus(cooldown::GARBAGE))
+                self.bench_whole(Class::UpstreamGarbage, now, cooldown::GARBAGE)
             }
-            Class::AccountInvalid => {
-                // invalid_grant (the token endpoint answers without our status) asks for a new login; the rest is closed.
-                self.standing = if failure.detail.contains("invalid_grant") {
-                    Standing::NeedsLogin
-                } else {
-                    Standing::Disabled("closed by the provider".to_owned())
-                };
-                Effect::Tell
+            Class::AccountInvalid if failure.login_dead => {
+                self.set_aside(Standing::NeedsLogin, now)
             }
-            Class::AuthExpired => {
-                self.standing = Standing::NeedsLogin;
-                Effect::Tell
-            }
+            Class::AccountInvalid => self.set_aside(disabled("closed by the provider"), now),
+            Class::AuthExpired => self.set_aside(Standing::NeedsLogin, now),
             Class::NeedsValidation => {
-                self.standing = Standing::NeedsVerification(failure.link.clone());
-                Effect::Tell
+                self.set_aside(Standing::NeedsVerification(failure.link.clone()), now)
             }
             _ => Effect::None,
         }
+    }
+
+    fn set_aside(&mut self, standing: Standing, now: Timestamp) -> Effect {
+        if self.standing == standing {
+            return Effect::None;
+        }
+        self.standing = standing;
+        self.since = now;
+        self.trial = false;
+        Effect::Tell
     }
 
     fn next_count(&self, model: &str, class: Class) -> u32 {
@@ -148,16 +220,32 @@ impl Machine {
             .map_or(1, |c| c.count.saturating_add(1))
     }
 
-    fn bench(&mut self, model: &str, class: Class, until: Timestamp, count: u32) -> Effect {
+    fn bench(
+        &mut self,
+        model: &str,
+        class: Class,
+        now: Timestamp,
+        length: Duration,
+        count: u32,
+    ) -> Effect {
         let bench = Cooldown {
-            until,
+            since: now,
+            until: now.plus(length),
             class,
             count,
         };
         match self.models.get_mut(model) {
-            // A shorter delay told later never opens a door that another answer said is closed for longer.
-            Some(known) if known.until > until => known.count = count,
-            Some(known) => *known = bench,
+            Some(known) => {
+                known.anchor(now);
+                // A shorter delay told later never opens a door that another answer said is closed for longer.
+                if known.until > bench.until {
+                    if known.class == class {
+                        known.count = count;
+                    }
+                } else {
+                    *known = bench;
+                }
+            }
             None => {
                 self.models.insert(model.to_owned(), bench);
             }
@@ -165,9 +253,14 @@ impl Machine {
         Effect::Benched
     }
 
-    fn bench_whole(&mut self, class: Class, until: Timestamp) -> Effect {
+    fn bench_whole(&mut self, class: Class, now: Timestamp, length: Duration) -> Effect {
+        let until = now.plus(length);
+        if let Some(known) = &mut self.whole {
+            known.anchor(now);
+        }
         if self.whole.is_none_or(|known| known.until < until) {
             self.whole = Some(Cooldown {
+                since: now,
                 until,
                 class,
                 count: 1,
@@ -176,9 +269,40 @@ impl Machine {
         Effect::Benched
     }
 
+    /// Time has passed: where the clock was set back, benches keep the length that they were given.
+    pub fn tick(&mut self, now: Timestamp) {
+        for bench in self.models.values_mut().chain(&mut self.whole) {
+            bench.anchor(now);
+        }
+    }
+
+    /// A person ends all benches; an account that waits for a person is back on trial. A pause stays.
+    pub fn release(&mut self, now: Timestamp) {
+        let trial = self.trial || self.standing != Standing::Active;
+        let since = if trial { now } else { self.since };
+        *self = Self {
+            since,
+            paused: self.paused,
+            trial,
+            ..Self::default()
+        };
+    }
+
+    /// A person takes the account out of use; calls in flight go on. Says whether that is news.
+    pub fn pause(&mut self, now: Timestamp) -> bool {
+        let news = self.paused.is_none();
+        self.paused.get_or_insert(now);
+        news
+    }
+
+    /// A person takes it back into use, in the state it was in. Says whether that is news.
+    pub fn resume(&mut self) -> bool {
+        self.paused.take().is_some()
+    }
+
     /// When the account as a whole can be used; [`NEVER`] while a person must act.
     pub fn ready_at(&self) -> Timestamp {
-        if self.standing == Standing::Active {
+        if self.standing == Standing::Active && self.paused.is_none() {
             self.whole.map_or(Timestamp(0), |c| c.until)
         } else {
             NEVER
@@ -189,11 +313,10 @@ impl Machine {
     pub fn model_ready_at(&self, model: &str) -> Timestamp {
         self.models.get(model).map_or(Timestamp(0), |c| c.until)
     }
+}
 
-    /// A new credential or a person's word: back to active.
-    pub fn release(&mut self) {
-        *self = Self::default();
-    }
+fn disabled(why: &str) -> Standing {
+    Standing::Disabled(why.to_owned())
 }
 
 /// What is known of one model of an upstream, over all accounts: only `capacity` speaks to it.
@@ -201,6 +324,7 @@ impl Machine {
 pub struct ModelMachine {
     in_row: u32,
     benches: u32,
+    since: Timestamp,
     /// It cools until then.
     pub until: Timestamp,
 }
@@ -213,149 +337,27 @@ impl ModelMachine {
 
     /// The upstream had no capacity: from the third time in a row the model cools, doubling.
     pub fn capacity(&mut self, stated: Option<Duration>, now: Timestamp, limits: &Limits) {
+        self.tick(now);
         self.in_row = self.in_row.saturating_add(1);
         if self.in_row >= 3 {
             self.benches = self.benches.saturating_add(1);
             self.in_row = 0;
             let length = stated.unwrap_or_else(|| limits.doubling(self.benches));
-            self.until = self.until.max(now.plus(length));
+            let until = now.plus(length);
+            if until > self.until {
+                (self.since, self.until) = (now, until);
+            }
+        }
+    }
+
+    /// Time has passed: where the clock was set back, the bench keeps the length that it was given.
+    pub fn tick(&mut self, now: Timestamp) {
+        if now < self.since {
+            let length = self.until.since(self.since);
+            (self.since, self.until) = (now, now.plus(length));
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Timestamp = Timestamp(1_000_000);
-    const LIMITS: Limits = Limits {
-        first: Duration::from_secs(3),
-        max: Duration::from_mins(2),
-    };
-
-    fn fail(class: Class, delay: Option<u64>) -> Failure {
-        Failure {
-            delay: delay.map(Duration::from_secs),
-            ..Failure::new(class, "")
-        }
-    }
-
-    #[test]
-    fn only_the_guilty_thing_cools() {
-        let mut m = Machine::default();
-        assert_eq!(
-            m.failure("a", &fail(Class::RateLimited, Some(34)), NOW, &LIMITS),
-            Effect::Benched
-        );
-        assert_eq!(m.model_ready_at("a"), NOW.plus(Duration::from_secs(34)));
-        assert_eq!(m.model_ready_at("b"), Timestamp(0));
-        assert_eq!(m.ready_at(), Timestamp(0));
-    }
-
-    #[test]
-    fn a_clients_fault_never_touches_the_account() {
-        let mut m = Machine::default();
-        for class in [
-            Class::BadRequest,
-            Class::ContextTooLong,
-            Class::SignatureInvalid,
-            Class::TooLarge,
-            Class::ServerError,
-            Class::Timeout,
-            Class::Network,
-            Class::Capacity,
-            Class::EmptyAnswer,
-            Class::OauthConfig,
-        ] {
-            for _ in 0..100 {
-                assert_eq!(
-                    m.failure("a", &fail(class, Some(60)), NOW, &LIMITS),
-                    Effect::None
-                );
-            }
-        }
-        assert_eq!(m, Machine::default());
-    }
-
-    #[test]
-    fn an_unstated_rate_limit_doubles_and_a_success_ends_the_row() {
-        let mut m = Machine::default();
-        for seconds in [3, 6, 12] {
-            m.failure("a", &fail(Class::RateLimited, None), NOW, &LIMITS);
-            assert_eq!(
-                m.model_ready_at("a"),
-                NOW.plus(Duration::from_secs(seconds))
-            );
-        }
-        m.success("a");
-        m.failure("a", &fail(Class::RateLimited, None), NOW, &LIMITS);
-        assert_eq!(m.model_ready_at("a"), NOW.plus(Duration::from_secs(3)));
-    }
-
-    #[test]
-    fn a_stated_delay_is_never_cut() {
-        let mut m = Machine::default();
-        assert_eq!(
-            m.failure(
-                "a",
-                &fail(Class::QuotaExhausted, Some(500_000)),
-                NOW,
-                &LIMITS
-            ),
-            Effect::AskQuota
-        );
-        assert_eq!(
-            m.model_ready_at("a"),
-            NOW.plus(Duration::from_secs(500_000))
-        );
-        m.failure("a", &fail(Class::RateLimited, Some(1)), NOW, &LIMITS);
-        assert_eq!(
-            m.model_ready_at("a"),
-            NOW.plus(Duration::from_secs(500_000))
-        );
-    }
-
-    #[test]
-    fn three_forbidden_in_a_row_disable() {
-        let mut m = Machine::default();
-        m.failure("a", &fail(Class::Forbidden, None), NOW, &LIMITS);
-        assert_eq!(m.ready_at(), NOW.plus(cooldown::FORBIDDEN));
-        m.success("a");
-        for _ in 0..2 {
-            m.failure("a", &fail(Class::Forbidden, None), NOW, &LIMITS);
-        }
-        assert_eq!(m.standing, Standing::Active);
-        m.failure("a", &fail(Class::Forbidden, None), NOW, &LIMITS);
-        assert_eq!(m.ready_at(), NEVER);
-        m.release();
-        assert_eq!(m.ready_at(), Timestamp(0));
-    }
-
-    #[test]
-    fn three_unintelligible_answers_bench_for_a_minute() {
-        let mut m = Machine::default();
-        for _ in 0..2 {
-            m.failure("a", &fail(Class::UpstreamGarbage, None), NOW, &LIMITS);
-        }
-        assert_eq!(m.ready_at(), Timestamp(0));
-        m.failure("a", &fail(Class::UpstreamGarbage, None), NOW, &LIMITS);
-        assert_eq!(m.ready_at(), NOW.plus(cooldown::GARBAGE));
-    }
-
-    #[test]
-    fn the_model_cools_after_the_third_lack_of_capacity_in_a_row() {
-        let mut m = ModelMachine::default();
-        m.capacity(None, NOW, &LIMITS);
-        m.capacity(None, NOW, &LIMITS);
-        m.success();
-        m.capacity(None, NOW, &LIMITS);
-        m.capacity(None, NOW, &LIMITS);
-        assert_eq!(m.until, Timestamp(0));
-        m.capacity(None, NOW, &LIMITS);
-        assert_eq!(m.until, NOW.plus(Duration::from_secs(3)));
-        for _ in 0..3 {
-            m.capacity(None, NOW, &LIMITS);
-        }
-        assert_eq!(m.until, NOW.plus(Duration::from_secs(6)));
-    }
-}
+mod tests;

@@ -1,10 +1,10 @@
-//! What lives across reloads: an account's health, slots and credential, and a model's over all accounts.
+//! What lives across reloads: an account's health, slots and credential.
 //!
 //! The atomics ("cells") are written under the mutex and read without it; no lock is held across an await.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 
@@ -12,7 +12,10 @@ use crate::base::id::{AccountId, UpstreamId};
 use crate::base::time::Timestamp;
 use crate::pool::cooldown::Limits;
 use crate::pool::failure::{Class, Failure};
-use crate::pool::state::{Cooldown, Effect, Machine, ModelMachine, Standing};
+use crate::pool::report::{Offer, Report, report};
+use crate::pool::state::{Cooldown, Effect, Machine, Relief, Standing};
+use crate::runtime::lane::Lane;
+use crate::runtime::numbers::stable_hash;
 use crate::runtime::project::ProjectCell;
 use crate::upstream::credential::Credential;
 
@@ -45,61 +48,24 @@ impl InFlight {
     }
 }
 
-/// One account's standing with one upstream model.
-#[derive(Debug)]
-pub struct Lane {
-    /// The upstream's model id.
-    pub model: String,
-    ready_at: AtomicI64,
-    /// Bits of an `f64`; NaN is unknown.
-    remaining: AtomicU64,
-    reset: AtomicI64,
-}
-
-impl Lane {
-    fn new(model: &str) -> Self {
-        Self {
-            model: model.to_owned(),
-            ready_at: AtomicI64::new(0),
-            remaining: AtomicU64::new(f64::NAN.to_bits()),
-            reset: AtomicI64::new(0),
-        }
-    }
-
-    /// When the pair's own bench ends.
-    pub fn ready_at(&self) -> Timestamp {
-        Timestamp(self.ready_at.load(Ordering::Acquire))
-    }
-
-    /// Remaining share of the quota; `None` is unknown, and so is a reading whose reset has passed.
-    pub fn remaining(&self, now: Timestamp) -> Option<f64> {
-        let remaining = f64::from_bits(self.remaining.load(Ordering::Acquire));
-        let reset = self.reset.load(Ordering::Acquire);
-        (!remaining.is_nan() && (reset == 0 || now.0 < reset)).then_some(remaining)
-    }
-
-    /// Keeps a reading.
-    pub fn set_quota(&self, remaining: Option<f64>, reset: Option<Timestamp>) {
-        self.reset
-            .store(reset.map_or(0, Timestamp::as_millis), Ordering::Release);
-        self.remaining
-            .store(remaining.unwrap_or(f64::NAN).to_bits(), Ordering::Release);
-    }
-}
-
 /// What one account is known by while it lives.
 pub struct AccountState {
     /// The name of its table.
     pub id: AccountId,
+    /// Its number, by which keys know it.
+    pub number: u32,
+    /// Stands for its name where conversations look for their home.
+    pub hash: u64,
     /// Its upstream.
     pub upstream: UpstreamId,
     /// What it signs in with.
     pub credential: Credential,
-    /// Calls in flight.
-    pub in_flight: InFlight,
+    /// Calls in flight; a new credential takes over those of the one before.
+    pub in_flight: Arc<InFlight>,
     /// Its project and tier.
     pub project: ProjectCell,
     ready_at: AtomicI64,
+    trial: AtomicBool,
     last_used: AtomicI64,
     health: Mutex<Health>,
 }
@@ -112,14 +78,23 @@ struct Health {
 
 impl AccountState {
     /// A fresh account.
-    pub fn new(id: AccountId, upstream: UpstreamId, credential: Credential) -> Self {
+    pub fn new(
+        id: AccountId,
+        number: u32,
+        upstream: UpstreamId,
+        credential: Credential,
+        in_flight: Arc<InFlight>,
+    ) -> Self {
         Self {
+            hash: stable_hash([id.as_str()]),
+            number,
             id,
             upstream,
             credential,
-            in_flight: InFlight::default(),
+            in_flight,
             project: ProjectCell::default(),
             ready_at: AtomicI64::new(0),
+            trial: AtomicBool::new(false),
             last_used: AtomicI64::new(0),
             health: Mutex::default(),
         }
@@ -132,8 +107,7 @@ impl AccountState {
             return Arc::clone(lane);
         }
         let lane = Arc::new(Lane::new(model));
-        lane.ready_at
-            .store(health.machine.model_ready_at(model).0, Ordering::Release);
+        lane.set_bench(health.machine.models.get(model));
         health.lanes.insert(model.to_owned(), Arc::clone(&lane));
         lane
     }
@@ -163,14 +137,42 @@ impl AccountState {
         )
     }
 
-    /// A call on `model` went well. Returns whether a bench ended by it.
-    pub fn success(&self, model: &str, now: Timestamp) -> bool {
+    /// Whether it has to show that it is well: one call at a time.
+    pub fn on_trial(&self) -> bool {
+        self.trial.load(Ordering::Acquire)
+    }
+
+    /// Its state for people, as far as these models go.
+    pub fn report<'a>(&self, offers: impl Iterator<Item = Offer<'a>>, now: Timestamp) -> Report {
+        report(&self.health.lock().machine, offers, now)
+    }
+
+    /// Whether its quotas can be asked for: somebody can sign in with it, and a person wants it used.
+    pub fn can_be_asked(&self) -> bool {
+        let health = self.health.lock();
+        let machine = &health.machine;
+        let open = match machine.standing {
+            Standing::Active | Standing::NeedsVerification(_) => true,
+            Standing::NeedsLogin | Standing::Disabled(_) => false,
+        };
+        open && machine.paused.is_none()
+    }
+
+    /// What the machine knows.
+    pub fn machine(&self) -> Machine {
+        self.health.lock().machine.clone()
+    }
+
+    /// A call on `model` went well: what that ended.
+    pub fn success(&self, model: &str, now: Timestamp) -> Relief {
         self.last_used.store(now.0, Ordering::Release);
         let mut health = self.health.lock();
-        let was_benched = health.machine.models.contains_key(model);
-        health.machine.success(model);
+        let relief = health.machine.success(model, now);
+        if let Some(lane) = health.lanes.get(model) {
+            lane.outcome(false);
+        }
         self.publish(&health, model);
-        was_benched
+        relief
     }
 
     /// A call on `model` failed.
@@ -183,6 +185,11 @@ impl AccountState {
     ) -> Effect {
         let mut health = self.health.lock();
         let effect = health.machine.failure(model, failure, now, limits);
+        if failure.class.is_the_accounts()
+            && let Some(lane) = health.lanes.get(model)
+        {
+            lane.outcome(true);
+        }
         self.publish(&health, model);
         effect
     }
@@ -212,44 +219,89 @@ impl AccountState {
         })
     }
 
+    /// Puts back a standing that the store kept, or begins anew with one.
+    pub fn restore_standing(&self, machine: Machine) {
+        let mut health = self.health.lock();
+        health.machine = machine;
+        self.publish_all(&health);
+    }
+
+    /// A person ends all benches; who waited for a person is back on trial. Quotas are unknown until they are asked for.
+    pub fn release(&self, now: Timestamp) {
+        self.credential.revive();
+        let mut health = self.health.lock();
+        health.machine.release(now);
+        for lane in health.lanes.values() {
+            lane.forget();
+        }
+        self.publish_all(&health);
+    }
+
+    /// A person takes it out of use. Says whether that is news.
+    pub fn pause(&self, now: Timestamp) -> bool {
+        let mut health = self.health.lock();
+        let news = health.machine.pause(now);
+        self.publish_all(&health);
+        news
+    }
+
+    /// A person takes it back into use. Says whether that is news.
+    pub fn resume(&self) -> bool {
+        let mut health = self.health.lock();
+        let news = health.machine.resume();
+        self.publish_all(&health);
+        news
+    }
+
+    /// Time has passed.
+    pub fn tick(&self, now: Timestamp) {
+        let mut health = self.health.lock();
+        health.machine.tick(now);
+        self.publish_all(&health);
+    }
+
     fn publish(&self, health: &Health, model: &str) {
-        self.ready_at
-            .store(health.machine.ready_at().0, Ordering::Release);
+        let machine = &health.machine;
+        self.trial.store(machine.trial, Ordering::Release);
+        self.ready_at.store(machine.ready_at().0, Ordering::Release);
         if let Some(lane) = health.lanes.get(model) {
-            lane.ready_at
-                .store(health.machine.model_ready_at(model).0, Ordering::Release);
+            lane.set_bench(machine.models.get(model));
+        }
+    }
+
+    fn publish_all(&self, health: &Health) {
+        self.publish(health, "");
+        for (model, lane) in &health.lanes {
+            lane.set_bench(health.machine.models.get(model));
         }
     }
 }
 
-/// One model of one upstream, over all its accounts.
-#[derive(Debug, Default)]
-pub struct ModelState {
-    /// Calls in flight.
-    pub in_flight: InFlight,
-    /// Round robin's pointer.
-    pub turn: AtomicUsize,
-    ready_at: AtomicI64,
-    machine: Mutex<ModelMachine>,
-}
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+    use crate::base::secret::Secret;
+    use crate::base::task::Tasks;
+    use crate::upstream::credential::Exchange;
+    use crate::upstream::oauth::Grant;
 
-impl ModelState {
-    /// When it can be used.
-    pub fn ready_at(&self) -> Timestamp {
-        Timestamp(self.ready_at.load(Ordering::Acquire))
+    /// Nobody signs in here.
+    struct Nobody;
+
+    impl Exchange for Nobody {
+        fn refresh(
+            &self,
+            _: Secret,
+        ) -> futures_util::future::BoxFuture<'static, Result<Grant, Failure>> {
+            Box::pin(std::future::pending())
+        }
     }
 
-    /// A call went well.
-    pub fn success(&self) {
-        let mut machine = self.machine.lock();
-        machine.success();
-        self.ready_at.store(0, Ordering::Release);
-    }
-
-    /// The upstream had no capacity.
-    pub fn capacity(&self, failure: &Failure, now: Timestamp, limits: &Limits) {
-        let mut machine = self.machine.lock();
-        machine.capacity(failure.delay, now, limits);
-        self.ready_at.store(machine.until.0, Ordering::Release);
+    /// An account of this name.
+    pub(crate) fn account(name: &str) -> AccountState {
+        let secret = Secret::new("made-up");
+        let exchange = Arc::new(Nobody);
+        let credential = Credential::new(secret, "id", exchange, None, None, Tasks::new());
+        AccountState::new(name.into(), 0, "u".into(), credential, Arc::default())
     }
 }

@@ -7,11 +7,14 @@ use sha2::{Digest, Sha256};
 use wildmatch::WildMatch;
 
 use crate::base::id::{AccountId, UpstreamId};
-use crate::config::model::{Account, Config, KeyValue, Model};
+use crate::config::model::{Account, Affinity, Config, KeyValue, Model};
 use crate::config::secret::Resolver;
 use crate::ir::Family;
+use crate::pool::candidate::Fixed;
+use crate::pool::select::Best;
 use crate::runtime::account::AccountState;
 use crate::runtime::handle::UpstreamHandle;
+use crate::runtime::numbers::AccountSet;
 use crate::runtime::registry::Registry;
 use crate::runtime::snapshot::{KeyEntry, Listed, Route, RouteTarget, Seat, Snapshot};
 use crate::wire::ModelInfo;
@@ -64,6 +67,7 @@ pub fn build(config: Arc<Config>, context: &Context<'_>) -> Result<Snapshot, Vec
 
 type Upstreams = BTreeMap<UpstreamId, Arc<UpstreamHandle>>;
 type Accounts = BTreeMap<AccountId, Arc<AccountState>>;
+type LeftOut = Vec<(AccountId, &'static str)>;
 
 fn upstreams(config: &Config, context: &Context<'_>, errors: &mut Vec<String>) -> Upstreams {
     let mut out = Upstreams::new();
@@ -118,6 +122,7 @@ fn keys(
     errors: &mut Vec<String>,
 ) -> HashMap<[u8; 32], Arc<KeyEntry>> {
     let mut out: HashMap<[u8; 32], Arc<KeyEntry>> = HashMap::new();
+    let mut sets = AccountSets::default();
     for (id, key) in &config.keys {
         let digest = match &key.value {
             KeyValue::Sha256(digest) => *digest,
@@ -129,22 +134,7 @@ fn keys(
                 }
             },
         };
-        let accounts = (!key.accounts.is_empty()).then(|| {
-            let named = |id: &AccountId, account: &Account| {
-                key.accounts
-                    .iter()
-                    .any(|rule| match rule.strip_prefix("tag:") {
-                        Some(tag) => account.tags.iter().any(|t| t == tag),
-                        None => rule == id.as_str(),
-                    })
-            };
-            config
-                .accounts
-                .iter()
-                .filter(|(id, account)| named(id, account))
-                .map(|(id, _)| id.clone())
-                .collect()
-        });
+        let accounts = sets.of(&key.accounts, config, context.registry);
         let entry = KeyEntry {
             id: id.clone(),
             digest,
@@ -162,6 +152,39 @@ fn keys(
     }
     out
 }
+
+/// The accounts that keys may use. Keys with the same rules share a set: there are many keys and few rules.
+#[derive(Default)]
+struct AccountSets<'a>(HashMap<&'a [String], Arc<AccountSet>>);
+
+impl<'a> AccountSets<'a> {
+    /// `None` is every account.
+    fn of(
+        &mut self,
+        rules: &'a [String],
+        config: &Config,
+        registry: &Registry,
+    ) -> Option<Arc<AccountSet>> {
+        if rules.is_empty() {
+            return None;
+        }
+        let named = |id: &AccountId, account: &Account| {
+            rules.iter().any(|rule| match rule.strip_prefix("tag:") {
+                Some(tag) => account.tags.iter().any(|t| t == tag),
+                None => rule == id.as_str(),
+            })
+        };
+        let set = self.0.entry(rules).or_insert_with(|| {
+            let accounts = config.accounts.iter();
+            let named = accounts.filter(|(id, account)| named(id, account));
+            Arc::new(named.map(|(id, _)| registry.numbers.of(id)).collect())
+        });
+        Some(Arc::clone(set))
+    }
+}
+
+/// Most accounts that a route names as left out.
+const LEFT_OUT: usize = 64;
 
 struct Wiring<'a> {
     config: &'a Config,
@@ -199,6 +222,7 @@ impl Wiring<'_> {
                     name: found.id.clone(),
                     targets,
                     strategy,
+                    affinity: self.affinity(),
                     thinking: None,
                 });
                 routes.insert(found.id.clone(), Arc::clone(&route));
@@ -218,6 +242,10 @@ impl Wiring<'_> {
         (routes, listed)
     }
 
+    fn affinity(&self) -> bool {
+        self.config.routing.affinity == Affinity::Conversation
+    }
+
     fn configured(&self, name: &str, model: &Model) -> Route {
         let targets = model.route.iter();
         Route {
@@ -226,6 +254,7 @@ impl Wiring<'_> {
                 .filter_map(|t| self.target(&t.upstream, &t.model, model.family, model.max_output))
                 .collect(),
             strategy: model.strategy.unwrap_or(self.config.routing.strategy),
+            affinity: self.affinity(),
             thinking: model.thinking,
         }
     }
@@ -251,35 +280,68 @@ impl Wiring<'_> {
         let theirs = found
             .and_then(|m| m.max_output)
             .and_then(|n| u32::try_from(n).ok());
-        let routing = &self.config.routing;
-        let seats = self.config.accounts.iter().filter_map(|(id, account)| {
-            let state = self.accounts.get(id)?;
-            let serves = account.upstream == *upstream
-                && account
-                    .models
-                    .iter()
-                    .any(|glob| WildMatch::new(glob).matches(&model));
-            serves.then(|| Seat {
-                lane: state.lane(&model),
-                account: Arc::clone(state),
-                weight: account.weight,
-                tier: account.tier,
-                limit: account
-                    .max_concurrent
-                    .unwrap_or(routing.max_concurrent_per_account),
-                project: account.project.clone(),
-                credits: account.credits,
+        let (seats, left_out) = self.seats(upstream, &model);
+        let fixed: Vec<_> = seats
+            .iter()
+            .map(|seat| Fixed {
+                hash: seat.hash,
+                weight: seat.weight,
+                tier: seat.tier,
             })
-        });
+            .collect();
         Some(RouteTarget {
             family: family.or_else(|| Family::of(&model)),
             max_output: [max_output, theirs].into_iter().flatten().min(),
             state: self.registry.model(upstream, &model),
-            limit: routing.max_concurrent_per_model,
-            seats: seats.collect(),
+            limit: self.config.routing.max_concurrent_per_model,
+            best: Best::of(fixed.iter().copied()),
+            fixed,
+            seats,
+            left_out,
             upstream: Arc::clone(handle),
             model,
         })
+    }
+
+    /// The accounts of an upstream that may serve a model, and those that may not.
+    fn seats(&self, upstream: &UpstreamId, model: &str) -> (Vec<Seat>, LeftOut) {
+        let (mut seats, mut left_out) = (Vec::new(), Vec::new());
+        let accounts = self.config.accounts.iter();
+        for (id, account) in accounts.filter(|(_, account)| account.upstream == *upstream) {
+            let serves = || {
+                let mut globs = account.models.iter();
+                globs.any(|glob| glob == "*" || WildMatch::new(glob).matches(model))
+            };
+            let why = match self.accounts.get(id) {
+                None => "paused: `enabled = false` in the file",
+                Some(_) if !serves() => "its `models` leave this model out",
+                Some(state) => {
+                    seats.push(self.seat(account, state, model));
+                    continue;
+                }
+            };
+            if left_out.len() < LEFT_OUT {
+                left_out.push((id.clone(), why));
+            }
+        }
+        (seats, left_out)
+    }
+
+    fn seat(&self, account: &Account, state: &Arc<AccountState>, model: &str) -> Seat {
+        Seat {
+            lane: state.lane(model),
+            number: state.number,
+            hash: state.hash,
+            in_flight: Arc::clone(&state.in_flight),
+            account: Arc::clone(state),
+            weight: account.weight,
+            tier: account.tier,
+            limit: account
+                .max_concurrent
+                .unwrap_or(self.config.routing.max_concurrent_per_account),
+            project: account.project.clone(),
+            credits: account.credits,
+        }
     }
 }
 

@@ -332,7 +332,7 @@ impl Controller {
     fn put(&self, snapshot: Snapshot, numbered: bool) {
         self.runtime
             .registry
-            .retain(|id| snapshot.accounts.contains_key(id));
+            .retain(|id| snapshot.accounts.contains_key(id), Timestamp::now());
         self.runtime.put(snapshot);
         if numbered {
             let store = self.runtime.store.clone();

@@ -9,7 +9,6 @@ use tokio::sync::mpsc;
 
 use crate::base::id::AccountId;
 use crate::base::time::Timestamp;
-use crate::pool::candidate::NEVER;
 use crate::pool::failure::Failure;
 use crate::runtime::Runtime;
 use crate::runtime::account::AccountState;
@@ -61,7 +60,8 @@ pub async fn run(
                 ask_all(&runtime, &runtime.snapshot(), &ids, &controller).await;
             }
             _ = tokens.tick() => {
-                for account in runtime.snapshot().accounts.values().filter(|a| a.ready_at() != NEVER) {
+                runtime.registry.tick(Timestamp::now());
+                for account in runtime.snapshot().accounts.values().filter(|a| a.can_be_asked()) {
                     // An account that never served is asked for a token by its first request or its first quota.
                     if account.credential.expires_at().is_some() {
                         account.credential.renew_if_due(Timestamp::now());
@@ -77,7 +77,7 @@ pub async fn run(
                 let new: Vec<_> = snapshot
                     .accounts
                     .values()
-                    .filter(|a| a.credential.expires_at().is_none() && a.ready_at() != NEVER)
+                    .filter(|a| a.credential.expires_at().is_none() && a.can_be_asked())
                     .map(|a| a.id.clone())
                     .collect();
                 ask_all(&runtime, &snapshot, &new, &controller).await;
@@ -100,7 +100,7 @@ async fn ask_all(
 ) -> usize {
     let mut wired = Vec::new();
     for id in ids {
-        let Some(account) = snapshot.accounts.get(id).filter(|a| a.ready_at() != NEVER) else {
+        let Some(account) = snapshot.accounts.get(id).filter(|a| a.can_be_asked()) else {
             continue;
         };
         let Some(upstream) = snapshot.upstreams.get(&account.upstream) else {
@@ -166,7 +166,7 @@ async fn ask(
     for model in &list.models {
         account
             .lane(&model.id)
-            .set_quota(model.remaining, model.reset);
+            .set_quota(model.remaining, model.reset, now);
         if model.remaining.is_some() || model.reset.is_some() {
             runtime.store.put_quota(QuotaRecord {
                 account: account.id.clone(),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -10,12 +11,17 @@ use crate::base::secret::Secret;
 use crate::base::task::Tasks;
 use crate::base::time::Timestamp;
 use crate::pool::failure::Class;
-use crate::pool::state::Cooldown;
-use crate::runtime::account::{AccountState, ModelState};
+use crate::pool::state::{Cooldown, Machine, Standing};
+use crate::runtime::account::{AccountState, InFlight};
 use crate::runtime::handle::UpstreamHandle;
+use crate::runtime::lane::ModelState;
+use crate::runtime::numbers::Numbers;
 use crate::runtime::project::Project;
+use crate::runtime::standing;
 use crate::runtime::tokens::StoredTokens;
-use crate::store::{AccountRecord, CooldownRecord, Learned, QuotaRecord, Store, TokenRecord};
+use crate::store::{
+    AccountRecord, CooldownRecord, Learned, QuotaRecord, StandingRecord, Store, TokenRecord,
+};
 use crate::upstream::client::HttpClients;
 use crate::upstream::credential::{Credential, Exchange, HttpExchange, fingerprint};
 
@@ -28,12 +34,19 @@ pub struct Registry {
     tasks: Tasks,
     /// Connections, shared by upstreams of the same settings.
     pub http: HttpClients,
+    /// Accounts by number.
+    pub numbers: Numbers,
 }
 
 struct Known {
     upstream: Arc<UpstreamHandle>,
     state: Arc<AccountState>,
+    /// Since when no snapshot names it.
+    gone: Option<Timestamp>,
 }
+
+/// How long the state of an account that left the file, or was disabled in it, waits for its return.
+const RETURN: Duration = Duration::from_hours(30 * 24);
 
 /// What the store brought back, until the account it belongs to appears.
 #[derive(Default)]
@@ -42,6 +55,7 @@ struct Kept {
     accounts: HashMap<AccountId, AccountRecord>,
     quotas: HashMap<AccountId, Vec<QuotaRecord>>,
     cooldowns: HashMap<AccountId, Vec<CooldownRecord>>,
+    standings: HashMap<AccountId, StandingRecord>,
 }
 
 impl Registry {
@@ -60,6 +74,9 @@ impl Registry {
                 .or_default()
                 .push(quota);
         }
+        for standing in learned.standings.drain(..) {
+            kept.standings.insert(standing.account.clone(), standing);
+        }
         for cooldown in learned.cooldowns.drain(..) {
             kept.cooldowns
                 .entry(cooldown.account.clone())
@@ -73,6 +90,7 @@ impl Registry {
             store,
             tasks,
             http: HttpClients::new(),
+            numbers: Numbers::default(),
         }
     }
 
@@ -95,12 +113,24 @@ impl Registry {
                 known.state.credential.set_exchange(exchange(upstream));
                 known.upstream = Arc::clone(upstream);
             }
+            known.gone = None;
             return Arc::clone(&known.state);
         }
-        let state = self.make(id, upstream, secret, print);
+        let before = accounts.get(id).map(|known| &known.state);
+        let in_flight = before.map_or_else(Arc::default, |b| Arc::clone(&b.in_flight));
+        let state = self.make(id, upstream, secret, in_flight);
+        if let Some(before) = before.map(|before| before.machine()) {
+            if before.standing != Standing::Active {
+                state.restore_standing(Machine::on_trial(before.paused, Timestamp::now()));
+            } else if before.paused.is_some() {
+                state.pause(before.paused.unwrap_or_default());
+            }
+            self.keep_standing(&state);
+        }
         let known = Known {
             upstream: Arc::clone(upstream),
             state: Arc::clone(&state),
+            gone: None,
         };
         accounts.insert(id.clone(), known);
         state
@@ -111,8 +141,9 @@ impl Registry {
         id: &AccountId,
         upstream: &Arc<UpstreamHandle>,
         secret: &Secret,
-        print: [u8; 32],
+        in_flight: Arc<InFlight>,
     ) -> Arc<AccountState> {
+        let print = fingerprint(secret, &upstream.oauth.client_id);
         let mut kept = self.kept.lock();
         let sink = StoredTokens::new(self.store.clone(), id.clone());
         let saved = kept
@@ -128,7 +159,13 @@ impl Registry {
             Some(Arc::new(sink)),
             self.tasks.clone(),
         );
-        let state = AccountState::new(id.clone(), upstream.id.clone(), credential);
+        let state = AccountState::new(
+            id.clone(),
+            self.numbers.of(id),
+            upstream.id.clone(),
+            credential,
+            in_flight,
+        );
         let kept_account = kept.accounts.remove(id);
         if let Some(record) = kept_account.filter(|a| a.fingerprint == print && a.project.is_some())
         {
@@ -140,12 +177,17 @@ impl Registry {
         for quota in kept.quotas.remove(id).unwrap_or_default() {
             state
                 .lane(quota.model.as_str())
-                .set_quota(quota.remaining, quota.reset);
+                .set_quota(quota.remaining, quota.reset, quota.at);
         }
         let now = Timestamp::now();
+        if let Some(record) = kept.standings.remove(id) {
+            let same = record.fingerprint == print;
+            state.restore_standing(standing::machine(&record, same, now));
+        }
         for record in kept.cooldowns.remove(id).unwrap_or_default() {
             if let Some(class) = Class::parse(&record.class).filter(|_| record.until > now) {
                 let cooldown = Cooldown {
+                    since: now,
                     until: record.until,
                     class,
                     count: record.count,
@@ -154,6 +196,14 @@ impl Registry {
             }
         }
         Arc::new(state)
+    }
+
+    /// Keeps why the account can't be used, or forgets it where it can.
+    pub fn keep_standing(&self, account: &AccountState) {
+        match standing::record(account) {
+            Some(record) => self.store.put_standing(record),
+            None => self.store.delete_standing(account.id.clone()),
+        }
     }
 
     /// The state of a model of an upstream.
@@ -166,9 +216,28 @@ impl Registry {
         )
     }
 
-    /// Forgets accounts that no snapshot names any more; those still in use live on with their requests.
-    pub fn retain(&self, keep: impl Fn(&AccountId) -> bool) {
-        self.accounts.lock().retain(|id, _| keep(id));
+    /// Accounts that no snapshot names any more wait for their return a while: taking one out of use and back in makes
+    /// nobody forget what it must not do. What a pause said, the file has overruled.
+    pub fn retain(&self, keep: impl Fn(&AccountId) -> bool, now: Timestamp) {
+        self.accounts.lock().retain(|id, known| {
+            if keep(id) {
+                return true;
+            }
+            if known.state.resume() {
+                self.keep_standing(&known.state);
+            }
+            now.since(*known.gone.get_or_insert(now)) < RETURN
+        });
+    }
+
+    /// Time has passed: where the clock was set back, benches keep their length.
+    pub fn tick(&self, now: Timestamp) {
+        for known in self.accounts.lock().values() {
+            known.state.tick(now);
+        }
+        for model in self.models.lock().values() {
+            model.tick(now);
+        }
     }
 }
 

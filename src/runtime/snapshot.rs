@@ -1,8 +1,9 @@
 //! The wired value that a request pins: config, accounts, routes, key digests. Immutable; building it is the only step
 //! that can fail.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use subtle::ConstantTimeEq;
 use wildmatch::WildMatch;
@@ -11,8 +12,12 @@ use crate::base::id::{AccountId, KeyId, UpstreamId};
 use crate::base::time::Timestamp;
 use crate::config::model::{Config, Strategy};
 use crate::ir::{Family, ThinkingDefault};
-use crate::runtime::account::{AccountState, Lane, ModelState};
+use crate::pool::candidate::{Candidate, Fixed};
+use crate::pool::select::{Best, Pick};
+use crate::runtime::account::{AccountState, InFlight};
 use crate::runtime::handle::UpstreamHandle;
+use crate::runtime::lane::{Lane, ModelState};
+use crate::runtime::numbers::AccountSet;
 use crate::wire::ModelInfo;
 
 /// Everything a request needs to be served, as of one revision of the files.
@@ -46,22 +51,34 @@ pub struct KeyEntry {
     pub digest: [u8; 32],
     pub(super) models: Vec<WildMatch>,
     /// `None` is every account.
-    pub(super) accounts: Option<HashSet<AccountId>>,
+    pub(super) accounts: Option<Arc<AccountSet>>,
     pub(super) expires: Option<Timestamp>,
     pub(super) enabled: bool,
 }
 
 impl KeyEntry {
+    /// A key that may do everything and opens nothing: for questions about the pool.
+    pub fn anybody() -> Self {
+        Self {
+            id: KeyId::from(""),
+            digest: [0; 32],
+            models: vec![WildMatch::new("*")],
+            accounts: None,
+            expires: None,
+            enabled: false,
+        }
+    }
+
     /// Whether the key may use this public model.
     pub fn may_see(&self, model: &str) -> bool {
         self.models.iter().any(|glob| glob.matches(model))
     }
 
-    /// Whether the key may use this account.
-    pub fn may_use(&self, account: &AccountId) -> bool {
+    /// Whether the key may use this seat's account.
+    pub fn may_use(&self, seat: &Seat) -> bool {
         self.accounts
             .as_ref()
-            .is_none_or(|accounts| accounts.contains(account))
+            .is_none_or(|accounts| accounts.contains(seat.number))
     }
 
     /// Whether the key is accepted at `now`.
@@ -78,6 +95,8 @@ pub struct Route {
     pub targets: Vec<RouteTarget>,
     /// How accounts are picked.
     pub strategy: Strategy,
+    /// Whether a conversation keeps its account.
+    pub affinity: bool,
     /// Where the client says nothing of thinking.
     pub thinking: Option<ThinkingDefault>,
 }
@@ -98,12 +117,24 @@ pub struct RouteTarget {
     pub limit: Option<u32>,
     /// The accounts that may serve it.
     pub seats: Vec<Seat>,
+    /// What the file says of each of them, close together in memory.
+    pub fixed: Vec<Fixed>,
+    /// What it says of all of them.
+    pub best: Best,
+    /// Accounts of the upstream that may not, and why: for those who ask; not all where there are many.
+    pub left_out: Vec<(AccountId, &'static str)>,
 }
 
 /// An account on a route.
 pub struct Seat {
     /// The account.
     pub account: Arc<AccountState>,
+    /// Its number, by which keys know it.
+    pub number: u32,
+    /// Stands for its name where conversations look for their home.
+    pub hash: u64,
+    /// Its calls in flight.
+    pub in_flight: Arc<InFlight>,
     /// Its standing with this model.
     pub lane: Arc<Lane>,
     /// Share under `weighted`.
@@ -118,12 +149,68 @@ pub struct Seat {
     pub credits: bool,
 }
 
+impl Seat {
+    /// Most calls in flight: one while the account is on trial.
+    pub fn limit(&self) -> Option<u32> {
+        if self.account.on_trial() {
+            Some(1)
+        } else {
+            self.limit
+        }
+    }
+
+    /// The numbers that selection goes by.
+    pub fn candidate(&self, slot: usize, excluded: bool, now: Timestamp) -> Candidate {
+        let lane = self.lane.view(self.credits, now);
+        let whole = self.account.ready_at();
+        Candidate {
+            slot,
+            tier: self.tier,
+            weight: self.weight,
+            remaining: lane.remaining,
+            health: lane.health,
+            ready_at: whole.max(lane.ready_at),
+            exhausted: lane.exhausted && lane.ready_at >= whole,
+            in_flight: self.in_flight.count(),
+            limit: self.limit(),
+            excluded,
+            hash: self.hash,
+        }
+    }
+}
+
+impl RouteTarget {
+    /// How selection picks under this strategy.
+    pub fn pick(&self, strategy: Strategy) -> Pick {
+        match strategy {
+            Strategy::Weighted => Pick::Weighted,
+            Strategy::RoundRobin => Pick::RoundRobin {
+                turn: self.state.turn.load(Ordering::Relaxed),
+            },
+            Strategy::Random => Pick::Random,
+            Strategy::LeastBusy => Pick::LeastBusy,
+            Strategy::FillFirst => Pick::FillFirst,
+        }
+    }
+}
+
 impl Snapshot {
     /// The key with this digest, whether or not it is valid now.
     pub fn key(&self, digest: &[u8; 32]) -> Option<&Arc<KeyEntry>> {
         self.keys
             .get(digest)
             .filter(|key| key.digest.ct_eq(digest).into())
+    }
+
+    /// The key of this table, whether or not it is valid now. Looks at all of them.
+    pub fn key_named(&self, name: &str) -> Option<Arc<KeyEntry>> {
+        let mut keys = self.keys.values();
+        keys.find(|key| key.id.as_str() == name).cloned()
+    }
+
+    /// Every route under each of its names.
+    pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.routes.values()
     }
 
     /// The route that a public name or alias leads to.
@@ -138,7 +225,7 @@ impl Snapshot {
             .filter(|listed| key.may_see(&listed.info.id))
             .filter(|listed| {
                 let mut seats = listed.route.targets.iter().flat_map(|t| &t.seats);
-                key.accounts.is_none() || seats.any(|seat| key.may_use(&seat.account.id))
+                key.accounts.is_none() || seats.any(|seat| key.may_use(seat))
             })
             .map(|listed| &listed.info)
     }

@@ -1,14 +1,17 @@
 //! The admin operations: one table. The Unix socket and the command line use it; the panel's routes will.
 
-use http::{Method, StatusCode};
+mod accounts;
+mod explain;
+mod pick;
+mod status;
+
+use std::collections::BTreeMap;
+
+use http::{Method, StatusCode, Uri};
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use crate::base::id::hex;
-use crate::base::time::Timestamp;
-use crate::pool::candidate::NEVER;
-use crate::runtime::account::AccountState;
 use crate::server::Gateway;
-use crate::store::Condition;
 
 /// What a caller must be allowed to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,109 +28,261 @@ pub struct Operation {
     pub name: &'static str,
     /// HTTP method.
     pub method: Method,
-    /// Path under [`BASE`].
+    /// Path under [`BASE`]; a segment in braces stands for any one segment and is given under that name.
     pub path: &'static str,
+    /// What the query may hold besides.
+    pub query: &'static [&'static str],
     /// What it does, in one line.
     pub summary: &'static str,
     /// Who may.
     pub role: Role,
-    /// Does it.
-    pub run: fn(&Gateway) -> Value,
+    /// Does it. May block on the disk or reckon for seconds: never to be called on a thread that serves.
+    pub run: fn(&Gateway, &Params) -> Result<Value, Refusal>,
+}
+
+/// What an operation is given by path and query, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Params(BTreeMap<String, String>);
+
+impl Params {
+    /// A text that may be missing.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// A text that must be there.
+    ///
+    /// # Errors
+    /// 400 that names it.
+    pub fn need(&self, name: &str) -> Result<&str, Refusal> {
+        self.get(name)
+            .ok_or_else(|| Refusal::mistake(format!("`{name}` is missing")))
+    }
+}
+
+/// Why an operation was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// For the caller.
+    pub message: String,
+}
+
+impl Refusal {
+    /// 400.
+    pub fn mistake(message: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            message: message.into(),
+        }
+    }
+
+    /// 500: the operation itself broke.
+    pub fn failed() -> Self {
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            message: "the operation failed: the gateway's log says why".to_owned(),
+        }
+    }
+
+    /// What the caller is sent.
+    pub fn body(&self) -> String {
+        json!({ "error": self.message }).to_string()
+    }
+
+    /// 404.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            message: message.into(),
+        }
+    }
 }
 
 /// Where the paths begin.
 pub const BASE: &str = "/admin/api/v1";
 
 /// The table.
-pub const OPERATIONS: &[Operation] = &[Operation {
-    name: "status",
-    method: Method::GET,
-    path: "/status",
-    summary: "what runs: configuration, accounts, queue, store",
-    role: Role::Read,
-    run: status,
-}];
+pub const OPERATIONS: &[Operation] = &[
+    Operation {
+        name: "status",
+        method: Method::GET,
+        path: "/status",
+        query: &[],
+        summary: "what runs: configuration, accounts, queue, store",
+        role: Role::Read,
+        run: |gateway, _| Ok(status::status(gateway)),
+    },
+    Operation {
+        name: "account release",
+        method: Method::POST,
+        path: "/accounts/{name}/release",
+        query: &[],
+        summary: "end an account's cooldowns; put one that waits for a person back on trial",
+        role: Role::Write,
+        run: accounts::release,
+    },
+    Operation {
+        name: "account pause",
+        method: Method::POST,
+        path: "/accounts/{name}/pause",
+        query: &[],
+        summary: "take an account out of use until it is resumed",
+        role: Role::Write,
+        run: accounts::pause,
+    },
+    Operation {
+        name: "account resume",
+        method: Method::POST,
+        path: "/accounts/{name}/resume",
+        query: &[],
+        summary: "take a paused account back into use",
+        role: Role::Write,
+        run: accounts::resume,
+    },
+    Operation {
+        name: "account refresh",
+        method: Method::POST,
+        path: "/accounts/{name}/refresh",
+        query: &[],
+        summary: "ask for an account's quotas now",
+        role: Role::Write,
+        run: accounts::refresh,
+    },
+    Operation {
+        name: "pick",
+        method: Method::GET,
+        path: "/pick",
+        query: &["model", "requests", "key", "conversation"],
+        summary: "draw accounts for a model as requests would, and count",
+        role: Role::Read,
+        run: pick::pick,
+    },
+    Operation {
+        name: "explain",
+        method: Method::GET,
+        path: "/requests/{id}",
+        query: &[],
+        summary: "what became of a request: every account's verdict and every try",
+        role: Role::Read,
+        run: explain::explain,
+    },
+    Operation {
+        name: "state backup",
+        method: Method::POST,
+        path: "/state/backup",
+        query: &[],
+        summary: "copy the state into a new file in the state folder, to be moved away",
+        role: Role::Write,
+        run: backup,
+    },
+];
 
-/// Runs the operation at this method and path.
+/// Runs the operation at this method and address. Blocks: see [`Operation::run`].
 ///
 /// # Errors
-/// 404 for an unknown path, 405 for a known one with another method.
-pub fn run(gateway: &Gateway, method: &Method, path: &str) -> Result<Value, StatusCode> {
-    let path = path.strip_prefix(BASE).ok_or(StatusCode::NOT_FOUND)?;
-    let mut known = OPERATIONS.iter().filter(|op| op.path == path).peekable();
-    known.peek().ok_or(StatusCode::NOT_FOUND)?;
-    let operation = known
-        .find(|op| op.method == *method)
-        .ok_or(StatusCode::METHOD_NOT_ALLOWED)?;
-    Ok((operation.run)(gateway))
-}
-
-fn status(gateway: &Gateway) -> Value {
-    let runtime = &gateway.dispatcher.runtime;
-    let snapshot = runtime.snapshot();
-    let reload = runtime.reload.lock().clone();
-    let health = runtime.store.health();
-    let now = Timestamp::now();
-    let accounts: Vec<_> = snapshot
-        .accounts
-        .values()
-        .map(|account| describe(account, now))
-        .collect();
-    let condition = |condition: &Condition| match condition {
-        Condition::Ok => json!({"state": "ok"}),
-        Condition::Failing { since, error } => {
-            json!({"state": "failing", "since": since.to_string(), "error": error})
+/// 404 for an unknown path, 405 for a known one with another method, 400 for a query that it does not know, else what the
+/// operation says.
+pub fn run(gateway: &Gateway, method: &Method, uri: &Uri) -> Result<Value, Refusal> {
+    let path = uri.path().strip_prefix(BASE);
+    let mut known = path
+        .into_iter()
+        .flat_map(|path| {
+            OPERATIONS
+                .iter()
+                .filter_map(move |operation| Some((operation, matched(operation.path, path)?)))
+        })
+        .peekable();
+    if known.peek().is_none() {
+        return Err(Refusal::not_found("there is no operation at this path"));
+    }
+    let (operation, mut params) = known
+        .find(|(operation, _)| operation.method == *method)
+        .ok_or_else(|| Refusal {
+            status: StatusCode::METHOD_NOT_ALLOWED,
+            message: format!("this path does not take {method}"),
+        })?;
+    for pair in uri.query().unwrap_or_default().split('&') {
+        let (name, value) = match pair.split_once('=') {
+            Some(pair) => pair,
+            None if pair.is_empty() => continue,
+            None => (pair, ""),
+        };
+        if !operation.query.contains(&name) {
+            let message = format!("`{name}` is no parameter of this operation");
+            return Err(Refusal::mistake(message));
         }
-    };
-    json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "pid": std::process::id(),
-        "started": runtime.started.to_string(),
-        "ready": gateway.ready.load(std::sync::atomic::Ordering::Acquire),
-        "listen": snapshot.config.server.listen.to_string(),
-        "config": {
-            "generation": snapshot.generation,
-            "revision": hex(&snapshot.revision),
-            "errors": reload.errors,
-            "after_restart": reload.restart,
-        },
-        "accounts": accounts,
-        "waiting": gateway.dispatcher.queue.len(),
-        "store": {
-            "state": condition(&health.state),
-            "log": condition(&health.log),
-            "dropped_logs": health.dropped_logs,
-            "dropped_writes": health.dropped_writes,
-        },
-    })
+        params.insert(name.to_owned(), decoded(value));
+    }
+    (operation.run)(gateway, &Params(params))
 }
 
-fn describe(account: &AccountState, now: Timestamp) -> Value {
-    let (standing, whole, models) = account.health();
-    let benched = |until: Timestamp| (until > now).then(|| until.to_string());
-    let state = match account.ready_at() {
-        NEVER => standing.as_str(),
-        until if until > now => "cooling",
-        _ => "active",
-    };
-    let link = match &standing {
-        crate::pool::state::Standing::NeedsVerification(link) => link.clone(),
-        _ => None,
-    };
-    json!({
-        "name": account.id.as_str(),
-        "upstream": account.upstream.as_str(),
-        "state": state,
-        "link": link,
-        "cooling_until": whole.and_then(|c| benched(c.until)),
-        "in_flight": account.in_flight.count(),
-        "tier": account.project.known().and_then(|p| p.tier),
-        "last_used": (account.last_used().0 > 0).then(|| account.last_used().to_string()),
-        "models": models
-            .iter()
-            .filter_map(|(model, c)| {
-                benched(c.until).map(|until| json!({"model": model, "until": until, "class": c.class.as_str()}))
-            })
-            .collect::<Vec<_>>(),
-    })
+/// The copy's name in the state folder.
+fn backup(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
+    match gateway.dispatcher.runtime.store.backup() {
+        Ok(path) => Ok(json!({ "file": path.file_name().map(|name| name.to_string_lossy()) })),
+        Err(error) => Err(Refusal {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            message: error.to_string(),
+        }),
+    }
+}
+
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+/// What stands in the places of a pattern's braces, where the path is of its form.
+fn matched(pattern: &str, path: &str) -> Option<BTreeMap<String, String>> {
+    let mut found = BTreeMap::new();
+    let mut given = path.split('/');
+    for part in pattern.split('/') {
+        let given = given.next()?;
+        match part.strip_prefix('{').and_then(|p| p.strip_suffix('}')) {
+            Some(name) if !given.is_empty() => {
+                found.insert(name.to_owned(), decoded(given));
+            }
+            None if part == given => {}
+            _ => return None,
+        }
+    }
+    given.next().is_none().then_some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_take_one_segment_for_a_name() {
+        let name = |path| matched("/accounts/{name}/pause", path).map(|p| p["name"].clone());
+        assert_eq!(name("/accounts/al%20ice/pause").as_deref(), Some("al ice"));
+        assert_eq!(name("/accounts/a%2Fb/pause").as_deref(), Some("a/b"));
+        for path in [
+            "/accounts//pause",
+            "/accounts/a/b/pause",
+            "/accounts/a/pause/",
+            "/accounts/a",
+        ] {
+            assert_eq!(name(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_table_names_everything_once() {
+        for (n, operation) in OPERATIONS.iter().enumerate() {
+            for other in &OPERATIONS[n + 1..] {
+                assert_ne!(operation.name, other.name);
+                assert!(operation.path != other.path || operation.method != other.method);
+            }
+            let changes = operation.role == Role::Write;
+            assert_eq!(
+                operation.method == Method::POST,
+                changes,
+                "{}",
+                operation.name
+            );
+        }
+    }
 }

@@ -64,10 +64,15 @@ async fn answer(
     gateway: Arc<Gateway>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    std::future::ready(()).await;
-    let (status, body) = match admin::run(&gateway, request.method(), request.uri().path()) {
-        Ok(value) => (StatusCode::OK, value.to_string()),
-        Err(status) => (status, format!(r#"{{"error":"{status}"}}"#)),
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let done = tokio::task::spawn_blocking(move || admin::run(&gateway, &method, &uri)).await;
+    let (status, body) = match done {
+        Ok(Ok(value)) => (StatusCode::OK, value.to_string()),
+        Ok(Err(refusal)) => (refusal.status, refusal.body()),
+        Err(_) => {
+            let refusal = admin::Refusal::failed();
+            (refusal.status, refusal.body())
+        }
     };
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;

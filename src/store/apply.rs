@@ -1,16 +1,18 @@
 //! Queued changes into a transaction. A value that can't be encoded is counted, never an error: it would stop the rest.
 
+use std::collections::BTreeSet;
+
 use redb::{ReadableTable, Table, WriteTransaction};
 
+use super::change::{Change, Item, Row};
 use super::crypt::DataKey;
 use super::open::Fault;
-use super::queue::{Change, Item, Row};
-use super::record::{LogRecord, SignatureRecord};
+use super::record::SignatureRecord;
 use super::table::{
-    self, ACCOUNT, COOLDOWN, LOG, META, META_GENERATION, META_KEY, QUOTA, SIGNATURE,
-    SIGNATURE_BY_AGE, SIGNATURE_BY_CALL, SIGNATURE_SEEN, Seen, TOKEN, TRY, USAGE,
+    self, ACCOUNT, COOLDOWN, META, META_GENERATION, META_KEY, ORPHAN, QUOTA, SIGNATURE,
+    SIGNATURE_BY_AGE, SIGNATURE_BY_CALL, SIGNATURE_SEEN, STANDING, Seen, TOKEN,
 };
-use super::usage::{Tally, UsageSums};
+use crate::base::id::AccountId;
 use crate::base::time::Timestamp;
 
 /// A signature's use is written down again only after this: a long conversation would else write at every turn.
@@ -80,6 +82,18 @@ pub(super) fn state(
                 let mut meta = txn.open_table(META)?;
                 put(&mut meta, META_GENERATION, next)?
             }
+            Change::Standing(record) => {
+                let mut standings = txn.open_table(STANDING)?;
+                put(&mut standings, record.account.as_str(), record)?
+            }
+            Change::NoStanding(account) => {
+                txn.open_table(STANDING)?.remove(account.as_str())?;
+                true
+            }
+            Change::Present(names, at) => {
+                present(txn, names, *at)?;
+                true
+            }
         };
         lost += u64::from(!written);
     }
@@ -90,7 +104,8 @@ fn need(key: Option<&DataKey>) -> Result<&DataKey, Fault> {
     key.ok_or_else(|| Fault::Key("there is no data key".to_owned()))
 }
 
-fn put<'k, K: redb::Key + 'static, T: serde::Serialize>(
+/// Writes a value; whether it could be encoded.
+pub(super) fn put<'k, K: redb::Key + 'static, T: serde::Serialize>(
     table: &mut Table<'_, K, &'static [u8]>,
     key: impl std::borrow::Borrow<K::SelfType<'k>>,
     value: &T,
@@ -162,37 +177,29 @@ fn touch(
     Ok(())
 }
 
-/// Writes log rows, their tries and their share of the sums; how many could not be encoded.
-///
-/// A row that is there already adds nothing to the sums: a commit may have reached the disk although it failed.
-pub(super) fn logs(txn: &WriteTransaction, records: &[LogRecord]) -> Result<u64, Fault> {
-    let mut log = txn.open_table(LOG)?;
-    let mut tries = txn.open_table(TRY)?;
-    let mut tally = Tally::default();
-    let mut lost = 0;
-    for record in records {
-        let id = record.id.as_u128();
-        let Some(value) = table::encode(record) else {
-            lost += 1;
-            continue;
-        };
-        if log.insert(id, value.as_slice())?.is_none() {
-            tally.add(record);
-        }
-        for call in &record.tries {
-            put(&mut tries, (id, call.n), call)?;
+/// Notes which accounts with stored state the configuration does not name, and since when.
+fn present(txn: &WriteTransaction, names: &[AccountId], at: Timestamp) -> Result<(), Fault> {
+    let present: BTreeSet<&str> = names.iter().map(AccountId::as_str).collect();
+    let mut known = BTreeSet::new();
+    for name in [TOKEN, ACCOUNT, STANDING] {
+        for row in txn.open_table(name)?.range::<&str>(..)? {
+            known.insert(row?.0.value().to_owned());
         }
     }
-    let mut usage = txn.open_table(USAGE)?;
-    for ((quarter, kind, name), mut sums) in tally.into_buckets() {
-        let key = (quarter, kind, name.as_str());
-        let known = usage
-            .get(key)?
-            .and_then(|value| table::decode::<UsageSums>(value.value()));
-        if let Some(known) = known {
-            sums.merge(&known);
+    for name in [QUOTA, COOLDOWN] {
+        for row in txn.open_table(name)?.range::<(&str, &str)>(..)? {
+            let account = row?.0;
+            if !known.contains(account.value().0) {
+                known.insert(account.value().0.to_owned());
+            }
         }
-        put(&mut usage, key, &sums)?;
     }
-    Ok(lost)
+    let mut orphans = txn.open_table(ORPHAN)?;
+    orphans.retain(|name, _| known.contains(name) && !present.contains(name))?;
+    for name in known.iter().filter(|name| !present.contains(name.as_str())) {
+        if orphans.get(name.as_str())?.is_none() {
+            orphans.insert(name.as_str(), at.as_millis())?;
+        }
+    }
+    Ok(())
 }

@@ -236,6 +236,14 @@ impl Place for Disk {
     fn clear(&self) -> io::Result<()> {
         StorageBackend::set_len(self, 0)
     }
+
+    fn used(&self) -> Option<u64> {
+        None
+    }
+
+    fn copy_before(&self, _schema: u32) -> io::Result<String> {
+        Ok("test.redb.copy".to_owned())
+    }
 }
 
 /// A small generator of reproducible luck (xorshift).

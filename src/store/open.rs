@@ -7,6 +7,7 @@ use parking_lot::RwLock;
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 
 use super::StoreError;
+use super::migrate;
 use super::place::{NEW_FILE, Place, is_unborn};
 use super::table::{self, META, META_NEEDS, META_SCHEMA};
 
@@ -40,6 +41,7 @@ fault_from!(
     redb::TableError,
     redb::StorageError,
     redb::CommitError,
+    redb::CompactionError,
     io::Error
 );
 
@@ -96,10 +98,40 @@ impl Fault {
     }
 }
 
+/// Opens each table of `agp.redb`, in a transaction that writes (which makes it) or reads (which checks it).
+macro_rules! each_state_table {
+    ($txn:expr) => {
+        $txn.open_table(table::TOKEN)?;
+        $txn.open_table(table::ACCOUNT)?;
+        $txn.open_table(table::QUOTA)?;
+        $txn.open_table(table::COOLDOWN)?;
+        $txn.open_table(table::STANDING)?;
+        $txn.open_table(table::ORPHAN)?;
+        $txn.open_table(table::SIGNATURE)?;
+        $txn.open_table(table::SIGNATURE_SEEN)?;
+        $txn.open_table(table::SIGNATURE_BY_AGE)?;
+        $txn.open_table(table::SIGNATURE_BY_CALL)?;
+    };
+}
+
+/// The same for `agp-log.redb`.
+macro_rules! each_log_table {
+    ($txn:expr) => {
+        $txn.open_table(table::LOG)?;
+        $txn.open_table(table::LOG_BY_ID)?;
+        $txn.open_table(table::LOG_BY_VALUE)?;
+        $txn.open_table(table::LOG_SPAN)?;
+        $txn.open_table(table::TRY)?;
+        $txn.open_table(table::USAGE)?;
+    };
+}
+
 /// An open file that can be closed and opened again while others read it.
 pub(super) struct File {
     pub(super) place: Box<dyn Place>,
     schema: u32,
+    /// From each older schema to the next: the first is from schema 1.
+    steps: &'static [migrate::Migration],
     /// Lays the tables.
     tables: fn(&WriteTransaction) -> Result<(), Fault>,
     /// Whether they are there, with the right types.
@@ -113,26 +145,13 @@ impl File {
         Self {
             place,
             schema: table::STATE_SCHEMA,
+            steps: migrate::STATE,
             tables: |txn| {
-                txn.open_table(table::TOKEN)?;
-                txn.open_table(table::ACCOUNT)?;
-                txn.open_table(table::QUOTA)?;
-                txn.open_table(table::COOLDOWN)?;
-                txn.open_table(table::SIGNATURE)?;
-                txn.open_table(table::SIGNATURE_SEEN)?;
-                txn.open_table(table::SIGNATURE_BY_AGE)?;
-                txn.open_table(table::SIGNATURE_BY_CALL)?;
+                each_state_table!(txn);
                 Ok(())
             },
             verify: |txn| {
-                txn.open_table(table::TOKEN)?;
-                txn.open_table(table::ACCOUNT)?;
-                txn.open_table(table::QUOTA)?;
-                txn.open_table(table::COOLDOWN)?;
-                txn.open_table(table::SIGNATURE)?;
-                txn.open_table(table::SIGNATURE_SEEN)?;
-                txn.open_table(table::SIGNATURE_BY_AGE)?;
-                txn.open_table(table::SIGNATURE_BY_CALL)?;
+                each_state_table!(txn);
                 Ok(())
             },
             db: RwLock::new(None),
@@ -144,16 +163,13 @@ impl File {
         Self {
             place,
             schema: table::LOG_SCHEMA,
+            steps: migrate::LOG,
             tables: |txn| {
-                txn.open_table(table::LOG)?;
-                txn.open_table(table::TRY)?;
-                txn.open_table(table::USAGE)?;
+                each_log_table!(txn);
                 Ok(())
             },
             verify: |txn| {
-                txn.open_table(table::LOG)?;
-                txn.open_table(table::TRY)?;
-                txn.open_table(table::USAGE)?;
+                each_log_table!(txn);
                 Ok(())
             },
             db: RwLock::new(None),
@@ -171,7 +187,16 @@ impl File {
         let opened = || {
             guarded(|| {
                 let db = self.place.open(check)?;
-                self.prepare(&db)?;
+                let Some(found) = self.prepare(&db)? else {
+                    return Ok(db);
+                };
+                db.close()?;
+                let copy = self.place.copy_before(found)?;
+                let file = self.place.name();
+                tracing::info!(file, copy, found, now = self.schema, "migrating a store");
+                let db = self.place.open(false)?;
+                migrate::run(&db, self.steps, found, self.schema)?;
+                (self.verify)(&db.begin_read()?)?;
                 Ok(db)
             })
         };
@@ -239,29 +264,26 @@ impl File {
         .map_err(|fault| self.tell(&fault))
     }
 
-    /// Checks the schema, and lays the tables where the file is new.
-    fn prepare(&self, db: &Database) -> Result<(), Fault> {
+    /// The schema of a file, which is an older or the present one. Changes nothing.
+    pub(super) fn inspect(&self, db: &Database) -> Result<u32, Fault> {
         let txn = db.begin_read()?;
-        let found = match txn.open_table(META) {
-            Ok(meta) => {
-                let schema = meta.get(META_SCHEMA)?;
-                let needs = meta.get(META_NEEDS)?;
-                schema
-                    .and_then(|s| table::decode::<u32>(s.value()))
-                    .map(|s| {
-                        let needs = needs.and_then(|n| table::decode::<String>(n.value()));
-                        (s, needs.unwrap_or_default())
-                    })
+        match schema(&txn)? {
+            Some((found, needs)) if found > self.schema => Err(Fault::Newer { found, needs }),
+            Some((found, _)) if found < self.schema => Ok(found),
+            Some((found, _)) => (self.verify)(&txn).map(|()| found),
+            None => {
+                let text = "it holds no schema number".to_owned();
+                Err(Fault::Db(redb::Error::Corrupted(text)))
             }
-            Err(redb::TableError::TableDoesNotExist(_)) => None,
-            Err(e) => return Err(e.into()),
-        };
-        if let Some((found, needs)) = found {
-            return if found > self.schema {
-                Err(Fault::Newer { found, needs })
-            } else {
-                (self.verify)(&txn)
-            };
+        }
+    }
+
+    /// Checks the schema, and lays the tables where the file is new. Gives the schema of a file that must be migrated.
+    fn prepare(&self, db: &Database) -> Result<Option<u32>, Fault> {
+        let txn = db.begin_read()?;
+        if schema(&txn)?.is_some() {
+            drop(txn);
+            return Ok(Some(self.inspect(db)?).filter(|found| *found < self.schema));
         }
         if txn.list_tables()?.next().is_some() {
             let text = "it holds tables, but no schema number".to_owned();
@@ -269,17 +291,27 @@ impl File {
         }
         drop(txn);
         let txn = db.begin_write()?;
-        let put = |name, value: Option<Vec<u8>>| -> Result<(), Fault> {
-            txn.open_table(META)?
-                .insert(name, value.unwrap_or_default().as_slice())?;
-            Ok(())
-        };
-        put(META_SCHEMA, table::encode(&self.schema))?;
-        put(META_NEEDS, table::encode(&env!("CARGO_PKG_VERSION")))?;
+        migrate::mark(&txn, self.schema)?;
         (self.tables)(&txn)?;
         txn.commit()?;
-        Ok(())
+        Ok(None)
     }
+}
+
+/// The schema's number and the agp that it needs; `None` where nothing was ever written.
+fn schema(txn: &ReadTransaction) -> Result<Option<(u32, String)>, Fault> {
+    let meta = match txn.open_table(META) {
+        Ok(meta) => meta,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let schema = meta.get(META_SCHEMA)?;
+    let Some(schema) = schema.and_then(|s| table::decode::<u32>(s.value())) else {
+        return Ok(None);
+    };
+    let needs = meta.get(META_NEEDS)?;
+    let needs = needs.and_then(|n| table::decode::<String>(n.value()));
+    Ok(Some((schema, needs.unwrap_or_default())))
 }
 
 /// Runs `f`; a panic inside becomes [`Fault::Panic`]. redb may panic on a file that others altered.

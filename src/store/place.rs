@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use redb::backends::FileBackend;
@@ -28,6 +28,13 @@ pub(super) trait Place: Send + Sync {
 
     /// Makes it empty.
     fn clear(&self) -> io::Result<()>;
+
+    /// What it takes of the disk, in bytes; `None` where that is unknown. Pages that were never written take nothing.
+    fn used(&self) -> Option<u64>;
+
+    /// Copies it, closed, beside itself, and gives the copy's name. A copy of this schema that is there already stays: it
+    /// is the older one.
+    fn copy_before(&self, schema: u32) -> io::Result<String>;
 }
 
 /// Bytes of redb's header page.
@@ -112,6 +119,22 @@ impl Place for FilePlace {
     fn clear(&self) -> io::Result<()> {
         OpenOptions::new().write(true).open(&self.path)?.set_len(0)
     }
+
+    fn used(&self) -> Option<u64> {
+        let found = std::fs::metadata(&self.path).ok()?;
+        Some(found.blocks() * 512)
+    }
+
+    fn copy_before(&self, schema: u32) -> io::Result<String> {
+        let name = format!("{}.schema-{schema}", self.path.display());
+        if !Path::new(&name).exists() {
+            let part = format!("{name}.part");
+            std::fs::copy(&self.path, &part)?;
+            std::fs::File::open(&part)?.sync_all()?;
+            std::fs::rename(&part, &name)?;
+        }
+        Ok(name)
+    }
 }
 
 /// No file at all: what is written is gone with the handle.
@@ -139,6 +162,14 @@ impl Place for MemoryPlace {
 
     fn clear(&self) -> io::Result<()> {
         Ok(())
+    }
+
+    fn used(&self) -> Option<u64> {
+        None
+    }
+
+    fn copy_before(&self, _schema: u32) -> io::Result<String> {
+        Ok(self.name())
     }
 }
 

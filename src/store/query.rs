@@ -5,16 +5,13 @@ use serde::de::DeserializeOwned;
 
 use super::crypt::DataKey;
 use super::open::Fault;
-use super::record::{
-    AccountRecord, CooldownRecord, LogRecord, QuotaRecord, SignatureRecord, TryRecord,
-};
+use super::record::{AccountRecord, CooldownRecord, QuotaRecord, SignatureRecord, StandingRecord};
 use super::table::{
-    self, ACCOUNT, COOLDOWN, LOG, META, META_GENERATION, META_KEY, QUOTA, SIGNATURE,
-    SIGNATURE_BY_AGE, SIGNATURE_BY_CALL, SIGNATURE_SEEN, Seen, TOKEN, TRY, USAGE,
+    self, ACCOUNT, COOLDOWN, META, META_GENERATION, META_KEY, QUOTA, SIGNATURE, SIGNATURE_BY_AGE,
+    SIGNATURE_BY_CALL, SIGNATURE_SEEN, STANDING, Seen, TOKEN, USAGE,
 };
 use super::usage::{RollUp, UsageBucket, UsageSums, quarter, quarter_start};
 use super::{Learned, Options};
-use crate::base::id::RequestId;
 use crate::base::time::Timestamp;
 
 /// The wrapped data key, where one was made.
@@ -68,6 +65,10 @@ pub(super) fn learned(
         let record: Option<CooldownRecord> = table::decode(row?.1.value());
         keep(record, &mut out.cooldowns, &mut out.unreadable);
     }
+    for row in txn.open_table(STANDING)?.range::<&str>(..)? {
+        let record: Option<StandingRecord> = table::decode(row?.1.value());
+        keep(record, &mut out.standings, &mut out.unreadable);
+    }
     let Some(key) = key else {
         return Ok(out);
     };
@@ -115,7 +116,10 @@ fn one_signature(
     })
 }
 
-fn read<T: DeserializeOwned>(value: Option<redb::AccessGuard<'_, &'static [u8]>>) -> Option<T> {
+/// A value, where it is there and of a known version.
+pub(super) fn read<T: DeserializeOwned>(
+    value: Option<redb::AccessGuard<'_, &'static [u8]>>,
+) -> Option<T> {
     value.and_then(|value| table::decode(value.value()))
 }
 
@@ -143,38 +147,6 @@ pub(super) fn signature_of_digest(
     let signatures = txn.open_table(SIGNATURE)?;
     let seen = txn.open_table(SIGNATURE_SEEN)?;
     one_signature(&signatures, &seen, key, client, digest)
-}
-
-/// The newest log rows before one, newest first, without their tries. A row that can't be read is left out.
-pub(super) fn recent_logs(
-    txn: &ReadTransaction,
-    before: Option<RequestId>,
-    limit: usize,
-) -> Result<Vec<LogRecord>, Fault> {
-    let log = txn.open_table(LOG)?;
-    let rows = match before {
-        Some(id) => log.range(..id.as_u128())?,
-        None => log.range::<u128>(..)?,
-    };
-    let mut out = Vec::new();
-    for row in rows.rev().take(limit) {
-        out.extend(table::decode::<LogRecord>(row?.1.value()));
-    }
-    Ok(out)
-}
-
-/// One log row with its tries.
-pub(super) fn log_record(txn: &ReadTransaction, id: RequestId) -> Result<Option<LogRecord>, Fault> {
-    let id = id.as_u128();
-    let Some(mut record): Option<LogRecord> = read(txn.open_table(LOG)?.get(id)?) else {
-        return Ok(None);
-    };
-    for row in txn.open_table(TRY)?.range((id, 0)..=(id, u16::MAX))? {
-        record
-            .tries
-            .extend(table::decode::<TryRecord>(row?.1.value()));
-    }
-    Ok(Some(record))
 }
 
 /// The buckets of one kind that begin in `from..to`, in order of time and name; of one name only where one is given.

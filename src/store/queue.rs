@@ -9,90 +9,14 @@ use std::time::Instant;
 use parking_lot::{Condvar, Mutex};
 
 use super::StoreError;
-use super::record::{
-    AccountRecord, CooldownRecord, LogRecord, QuotaRecord, SignatureRecord, TokenRecord,
-};
-use crate::base::id::{AccountId, KeyId, ModelName};
-use crate::base::time::Timestamp;
+use super::change::{Change, Item, Row};
+use super::record::LogRecord;
 
 /// Most writes in one transaction.
 pub(super) const BATCH: usize = 2048;
 
 /// Where a durable write's outcome is sent. The channel holds one, so sending never blocks.
 pub(super) type Ack = SyncSender<Result<(), StoreError>>;
-
-/// The row that a change is of: a later change of the same row replaces an earlier one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Row {
-    Token(AccountId),
-    Account(AccountId),
-    Quota(AccountId, ModelName),
-    Cooldown(AccountId, Option<ModelName>),
-    Signature(KeyId, [u8; 32]),
-    Generation,
-}
-
-/// A change of `agp.redb`.
-#[derive(Debug)]
-pub(super) enum Change {
-    Token(TokenRecord),
-    Account(AccountRecord),
-    Quota(QuotaRecord),
-    Cooldown(CooldownRecord),
-    NoCooldown(AccountId, Option<ModelName>),
-    Signature(SignatureRecord),
-    /// A signature was used.
-    Touch(KeyId, [u8; 32], Timestamp),
-    /// The next generation number.
-    Generation(u64),
-}
-
-impl Change {
-    fn row(&self) -> Row {
-        match self {
-            Self::Token(r) => Row::Token(r.account.clone()),
-            Self::Account(r) => Row::Account(r.account.clone()),
-            Self::Quota(r) => Row::Quota(r.account.clone(), r.model.clone()),
-            Self::Cooldown(r) => Row::Cooldown(r.account.clone(), r.model.clone()),
-            Self::NoCooldown(account, model) => Row::Cooldown(account.clone(), model.clone()),
-            Self::Signature(r) => Row::Signature(r.key.clone(), r.digest()),
-            Self::Touch(key, digest, _) => Row::Signature(key.clone(), *digest),
-            Self::Generation(_) => Row::Generation,
-        }
-    }
-
-    fn weight(&self) -> usize {
-        match self {
-            Self::Signature(r) => r.weight(),
-            _ => 200,
-        }
-    }
-
-    /// What is left to write of an older and a newer change of one row.
-    fn merge(older: Self, newer: Self) -> Self {
-        match (older, newer) {
-            (Self::Signature(old), Self::Signature(mut new)) => {
-                new.absorb_calls(old.call_ids);
-                new.at = new.at.max(old.at);
-                Self::Signature(new)
-            }
-            (Self::Signature(mut record), Self::Touch(_, _, at))
-            | (Self::Touch(_, _, at), Self::Signature(mut record)) => {
-                record.at = record.at.max(at);
-                Self::Signature(record)
-            }
-            (_, newer) => newer,
-        }
-    }
-}
-
-/// A change and who waits for it.
-#[derive(Debug)]
-pub(super) struct Item {
-    pub(super) row: Row,
-    pub(super) change: Change,
-    pub(super) acks: Vec<Ack>,
-}
 
 /// How much may wait.
 #[derive(Debug, Clone, Copy)]
@@ -137,6 +61,8 @@ struct Inner {
     taken_logs: usize,
     taken_bytes: usize,
     flushes: Vec<Ack>,
+    /// Whether rows are to be forgotten before the next look is due.
+    trim_asked: bool,
     closing: bool,
     closed: bool,
     dropped_rows: u64,
@@ -220,6 +146,17 @@ impl Queue {
         self.wake.notify_one();
     }
 
+    /// Asks the writer to look at once for rows to forget.
+    pub(super) fn ask_trim(&self) {
+        self.inner.lock().trim_asked = true;
+        self.wake.notify_one();
+    }
+
+    /// Whether [`Self::ask_trim`] was called since the last time.
+    pub(super) fn take_trim_asked(&self) -> bool {
+        std::mem::take(&mut self.inner.lock().trim_asked)
+    }
+
     /// Asks the writer to write all that waits, and to end.
     pub(super) fn close(&self) {
         self.inner.lock().closing = true;
@@ -264,7 +201,7 @@ impl Queue {
     /// Sleeps until `due` says that it is time, or somebody closes or flushes. `due` is asked again at every change.
     pub(super) fn wait(&self, mut due: impl FnMut(Backlog, Backlog) -> Instant) {
         let mut inner = self.inner.lock();
-        while !inner.closing && inner.flushes.is_empty() {
+        while !inner.closing && inner.flushes.is_empty() && !inner.trim_asked {
             let rows = Backlog {
                 len: inner.rows.len(),
                 since: inner.rows_since,
@@ -404,7 +341,9 @@ mod tests {
 
     use super::*;
     use crate::base::id::{Dialect, RequestId};
+    use crate::base::time::Timestamp;
     use crate::ir::SignatureFamily;
+    use crate::store::record::{QuotaRecord, SignatureRecord};
 
     fn queue() -> Queue {
         Queue::new(Bounds {

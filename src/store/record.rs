@@ -17,6 +17,10 @@ pub use log::{ErrorNote, LogRecord, MAX_TRIES, MAX_VERDICTS, TryRecord, Verdict}
 
 /// Most call ids kept for one signature; the newest stay.
 pub const MAX_CALL_IDS: usize = 64;
+/// Longest free text (an upstream's words), in bytes.
+const MAX_TEXT: usize = 500;
+/// Longest link, in bytes.
+const MAX_LINK: usize = 4096;
 
 /// An account's access token, and its refresh token where that was rotated. Stored encrypted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +84,31 @@ pub struct CooldownRecord {
     pub class: Cow<'static, str>,
     /// How many failures of this kind in a row: what doubling counts from.
     pub count: u32,
+}
+
+/// Why an account can't be used before a person acts, or that it is on trial: what the account machine says of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandingRecord {
+    /// Whose it is.
+    pub account: AccountId,
+    /// Of what credential this holds, as in [`TokenRecord::fingerprint`]: another one puts the account on trial again.
+    pub fingerprint: [u8; 32],
+    /// The state's name: `needs_login`, `needs_verification`, `disabled`, `paused`.
+    pub state: Cow<'static, str>,
+    /// Why, in words for people.
+    pub reason: String,
+    /// Where the provider wants a person to go.
+    pub link: Option<String>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl StandingRecord {
+    /// Cuts the texts to their bounds. A link that is too long is of no use in part, so it is dropped.
+    pub(super) fn bound(&mut self) {
+        log::cut(&mut self.reason, MAX_TEXT);
+        self.link = self.link.take().filter(|link| link.len() <= MAX_LINK);
+    }
 }
 
 /// A signature that a client may fail to return. upstream-protocol.md 13.3. Signature and thinking are stored encrypted.

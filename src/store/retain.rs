@@ -1,18 +1,21 @@
 //! Forgetting: log rows by age and number, signatures a while after their last use, cooldowns after their end. In small
 //! steps, so that writes never wait long.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 
-use super::Options;
+use super::index::{self, block_of};
+use super::log::{Sizes, row_size, try_size, usage_size};
 use super::open::Fault;
-use super::record::CooldownRecord;
+use super::record::{CooldownRecord, LogRecord};
 use super::table::{
-    self, COOLDOWN, LOG, SIGNATURE, SIGNATURE_BY_AGE, SIGNATURE_BY_CALL, SIGNATURE_SEEN, Seen, TRY,
-    USAGE,
+    self, ACCOUNT, COOLDOWN, LOG, LOG_BY_ID, ORPHAN, QUOTA, SIGNATURE, SIGNATURE_BY_AGE,
+    SIGNATURE_BY_CALL, SIGNATURE_SEEN, STANDING, Seen, TOKEN, TRY, USAGE,
 };
 use super::usage::quarter;
+use super::{Options, Retention};
 use crate::base::time::Timestamp;
 
 /// Most rows removed in one step.
@@ -44,54 +47,121 @@ fn before(now: Timestamp, age: Duration) -> Timestamp {
     Timestamp(now.as_millis().saturating_sub(ms))
 }
 
-/// One step over the log file: rows that are too old or too many, with their tries, then old sums.
+/// One step over the log file: rows that are too old or too many, with their tries, then old sums. `used` is what the
+/// file takes of the disk, where that is known.
 pub(super) fn trim_log(
     txn: &WriteTransaction,
     now: Timestamp,
-    options: &Options,
+    usage_age: Duration,
+    retention: &Retention,
+    used: Option<u64>,
 ) -> Result<Step, Fault> {
-    let oldest = before(now, options.log_retention);
-    // A request id begins with 48 bits of milliseconds (ULID), so the ids tell the age.
-    let oldest_id = u128::try_from(oldest.as_millis()).unwrap_or(0) << 80;
+    let before_all = Sizes::load(txn)?;
+    let mut sizes = before_all;
+    let ceiling = ceiling(sizes, used, retention.log_bytes);
+    let oldest = before(now, retention.log_age);
+    // Sums are small, unless there are very many names: then they take a quarter, and rows the rest.
+    let for_usage = ceiling.map_or(u64::MAX, |bytes| bytes / 4);
+    let for_rows = ceiling.map_or(u64::MAX, |bytes| bytes - sizes.usage.min(for_usage));
+    let rows = trim_rows(txn, oldest, retention.log_rows, for_rows, &mut sizes)?;
+    let sums = if rows < STEP {
+        let oldest = quarter(before(now, usage_age));
+        trim_usage(txn, oldest, for_usage, STEP - rows, &mut sizes)?
+    } else {
+        0
+    };
+    if sizes != before_all {
+        sizes.store(txn)?;
+    }
+    Ok(Step::of(rows + sums))
+}
+
+/// How many bytes may be kept so that the file does not grow beyond its mark; `None` while it is far from it.
+///
+/// The file never shrinks while it is open, and has pages for the most that it ever held. What it holds per page stays
+/// about the same, so that its part of that peak is as large as the mark's part of the file.
+fn ceiling(sizes: Sizes, used: Option<u64>, mark: u64) -> Option<u64> {
+    let soft = mark - mark / 16;
+    let used = used.filter(|used| *used > soft)?;
+    let bytes = u128::from(sizes.peak.max(sizes.total())) * u128::from(soft) / u128::from(used);
+    u64::try_from(bytes).ok()
+}
+
+fn trim_rows(
+    txn: &WriteTransaction,
+    oldest: Timestamp,
+    most: u64,
+    most_bytes: u64,
+    sizes: &mut Sizes,
+) -> Result<usize, Fault> {
     let mut log = txn.open_table(LOG)?;
+    let mut by_id = txn.open_table(LOG_BY_ID)?;
     let mut tries = txn.open_table(TRY)?;
-    let mut surplus = log.len()?.saturating_sub(options.log_max_rows);
-    let (mut removed, mut last) = (0, None);
+    let mut surplus = log.len()?.saturating_sub(most);
+    let mut removed = 0;
+    let mut last = None;
     while removed < STEP {
-        let Some(first) = log.first()?.map(|(id, _)| id.value()) else {
+        let first = log.first()?.map(|(row, value)| {
+            let record: Option<LogRecord> = table::decode(value.value());
+            (row.value(), row_size(value.value()), record)
+        });
+        let Some((row, size, record)) = first else {
             break;
         };
-        if surplus == 0 && first >= oldest_id {
+        // One that can't be read has no age: it goes.
+        let old = record.as_ref().is_none_or(|record| record.at < oldest);
+        if surplus == 0 && !old && sizes.rows <= most_bytes {
             break;
         }
-        log.remove(first)?;
+        log.remove(row)?;
+        if let Some(record) = record {
+            by_id.remove(record.id.as_u128())?;
+        }
+        let mut bytes = size;
+        tries.retain_in((row, 0)..=(row, u16::MAX), |_, value| {
+            bytes += try_size(value);
+            false
+        })?;
+        sizes.rows = sizes.rows.saturating_sub(bytes);
         surplus = surplus.saturating_sub(1);
         removed += 1;
-        last = Some(first);
+        last = Some(row);
     }
     if let Some(last) = last {
-        tries.retain_in((0, 0)..=(last, u16::MAX), |_, _| false)?;
-    }
-    let step = Step::of(removed);
-    if step.more {
-        return Ok(step);
-    }
-    let oldest_sums = quarter(before(now, options.usage_retention));
-    let mut usage = txn.open_table(USAGE)?;
-    while removed < STEP {
-        let first = usage.first()?.map(|(key, _)| {
-            let (quarter, kind, name) = key.value();
-            (quarter, kind, name.to_owned())
-        });
-        match first {
-            Some((quarter, kind, name)) if quarter < oldest_sums => {
-                usage.remove((quarter, kind, name.as_str()))?;
-                removed += 1;
-            }
-            _ => break,
+        let left = log.first()?.map_or(last + 1, |(row, _)| row.value());
+        if block_of(left) > block_of(last) || left > last + 1 {
+            index::forget_before(txn, block_of(left))?;
         }
     }
-    Ok(Step::of(removed))
+    Ok(removed)
+}
+
+fn trim_usage(
+    txn: &WriteTransaction,
+    oldest: u32,
+    most_bytes: u64,
+    most: usize,
+    sizes: &mut Sizes,
+) -> Result<usize, Fault> {
+    let mut usage = txn.open_table(USAGE)?;
+    let mut removed = 0;
+    while removed < most {
+        let first = usage.first()?.map(|(key, value)| {
+            let (quarter, kind, name) = key.value();
+            let size = usage_size(name, value.value());
+            (quarter, kind, name.to_owned(), size)
+        });
+        let Some((quarter, kind, name, size)) = first else {
+            break;
+        };
+        if quarter >= oldest && sizes.usage <= most_bytes {
+            break;
+        }
+        usage.remove((quarter, kind, name.as_str()))?;
+        sizes.usage = sizes.usage.saturating_sub(size);
+        removed += 1;
+    }
+    Ok(removed)
 }
 
 /// One step over the state file: signatures that were not used for long or are too many, and ended cooldowns.
@@ -99,6 +169,7 @@ pub(super) fn trim_state(
     txn: &WriteTransaction,
     now: Timestamp,
     options: &Options,
+    orphan_age: Duration,
 ) -> Result<Step, Fault> {
     let mut removed = trim_signatures(txn, now, options)?;
     let ended = before(now, ENDED_COOLDOWN);
@@ -109,7 +180,30 @@ pub(super) fn trim_state(
         entry?;
         removed += 1;
     }
+    drop(cooldowns);
+    removed += trim_orphans(txn, before(now, orphan_age))?;
     Ok(Step::of(removed))
+}
+
+/// Forgets what is known of accounts that left the configuration before a time.
+fn trim_orphans(txn: &WriteTransaction, left: Timestamp) -> Result<usize, Fault> {
+    let mut orphans = txn.open_table(ORPHAN)?;
+    let mut gone = BTreeSet::new();
+    for entry in orphans.extract_if(|_, at| at < left.as_millis())? {
+        gone.insert(entry?.0.value().to_owned());
+    }
+    if gone.is_empty() {
+        return Ok(0);
+    }
+    for name in [TOKEN, ACCOUNT, STANDING] {
+        txn.open_table(name)?
+            .retain(|account, _| !gone.contains(account))?;
+    }
+    for name in [QUOTA, COOLDOWN] {
+        txn.open_table(name)?
+            .retain(|(account, _), _| !gone.contains(account))?;
+    }
+    Ok(gone.len())
 }
 
 fn trim_signatures(
@@ -155,190 +249,4 @@ fn trim_signatures(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::id::{Dialect, RequestId};
-    use crate::ir::SignatureFamily;
-    use crate::store::apply;
-    use crate::store::crypt::DataKey;
-    use crate::store::open::File;
-    use crate::store::place::MemoryPlace;
-    use crate::store::queue::{Change, Item, Row};
-    use crate::store::record::{LogRecord, SignatureRecord, TryRecord};
-
-    const NOW: Timestamp = Timestamp(1_800_000_000_000);
-
-    fn opened(file: File) -> File {
-        file.open(false).unwrap();
-        file
-    }
-
-    fn write<T>(file: &File, f: impl Fn(&WriteTransaction) -> Result<T, Fault>) -> T {
-        let txn = file.begin_write().unwrap();
-        let out = f(&txn).unwrap();
-        txn.commit().unwrap();
-        out
-    }
-
-    fn row(at: Timestamp, n: u128) -> LogRecord {
-        let id = (u128::try_from(at.as_millis()).unwrap() << 80) | n;
-        let mut record = LogRecord::new(RequestId::from_u128(id), at, Dialect::OpenAiChat);
-        record.tries.push(TryRecord {
-            n: 1,
-            upstream: "google".into(),
-            account: "main".into(),
-            model: String::new(),
-            host: String::new(),
-            status: None,
-            class: None,
-            latency_ms: 0,
-            first_byte_ms: None,
-            detail: String::new(),
-        });
-        record
-    }
-
-    fn counts(file: &File) -> (u64, u64, u64) {
-        file.read(|txn| {
-            Ok((
-                txn.open_table(LOG)?.len()?,
-                txn.open_table(TRY)?.len()?,
-                txn.open_table(USAGE)?.len()?,
-            ))
-        })
-        .unwrap()
-    }
-
-    #[test]
-    fn old_rows_go_with_their_tries_and_old_sums_later() {
-        let log = opened(File::log(Box::new(MemoryPlace("log"))));
-        let options = Options::default();
-        let day = 24 * 3600 * 1000;
-        for (n, days) in [(1, 500), (2, 31), (3, 29), (4, 0)] {
-            let at = Timestamp(NOW.as_millis() - days * day);
-            write(&log, |txn| apply::logs(txn, &[row(at, n)]));
-        }
-        assert_eq!(counts(&log), (4, 4, 4));
-        let step = write(&log, |txn| trim_log(txn, NOW, &options));
-        assert!(step.changed && !step.more);
-        assert_eq!(counts(&log), (2, 2, 3));
-        let step = write(&log, |txn| trim_log(txn, NOW, &options));
-        assert!(!step.changed, "nothing is left to do");
-    }
-
-    #[test]
-    fn surplus_rows_go_in_small_steps_the_oldest_first() {
-        let log = opened(File::log(Box::new(MemoryPlace("log"))));
-        let options = Options {
-            log_max_rows: 100,
-            ..Options::default()
-        };
-        let rows: Vec<LogRecord> = (0..2000).map(|n| row(NOW, n)).collect();
-        write(&log, |txn| apply::logs(txn, &rows));
-        let step = write(&log, |txn| trim_log(txn, NOW, &options));
-        assert!(step.more);
-        assert_eq!(counts(&log).0, 2000 - STEP as u64);
-        let step = write(&log, |txn| trim_log(txn, NOW, &options));
-        assert!(!step.more);
-        assert_eq!((counts(&log).0, counts(&log).1), (100, 100));
-        let first = log
-            .read(|txn| Ok(txn.open_table(LOG)?.first()?.unwrap().0.value()))
-            .unwrap();
-        assert_eq!(first, rows[1900].id.as_u128());
-    }
-
-    #[test]
-    fn a_row_written_twice_counts_once() {
-        let log = opened(File::log(Box::new(MemoryPlace("log"))));
-        for _ in 0..2 {
-            write(&log, |txn| apply::logs(txn, &[row(NOW, 1), row(NOW, 2)]));
-        }
-        let sums = log
-            .read(|txn| {
-                let usage = txn.open_table(USAGE)?;
-                let value = usage.get((quarter(NOW), 0, ""))?.unwrap();
-                Ok(table::decode::<crate::store::UsageSums>(value.value()).unwrap())
-            })
-            .unwrap();
-        assert_eq!(sums.requests, 2);
-    }
-
-    fn item(at: Timestamp, n: usize) -> Item {
-        let record = SignatureRecord {
-            key: "team".into(),
-            family: SignatureFamily::Gemini,
-            signature: "made-up".into(),
-            thinking: None,
-            call_ids: vec![format!("call-{n}"), "shared".into()],
-            at,
-        };
-        Item {
-            row: Row::Signature(record.key.clone(), record.digest()),
-            change: Change::Signature(record),
-            acks: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn unused_and_surplus_signatures_go_from_every_table() {
-        let state = opened(File::state(Box::new(MemoryPlace("state"))));
-        let (key, _) = DataKey::generate().unwrap();
-        let options = Options {
-            max_signatures: 2,
-            ..Options::default()
-        };
-        let hour = 3600 * 1000;
-        let items: Vec<Item> = [(0, 25), (1, 3), (2, 2), (3, 1)]
-            .into_iter()
-            .map(|(n, hours)| item(Timestamp(NOW.as_millis() - hours * hour), n))
-            .collect();
-        write(&state, |txn| apply::state(txn, &items, Some(&key)));
-        let step = write(&state, |txn| trim_state(txn, NOW, &options));
-        assert!(step.changed && !step.more);
-        state
-            .read(|txn| {
-                assert_eq!(txn.open_table(SIGNATURE)?.len()?, 2);
-                assert_eq!(txn.open_table(SIGNATURE_SEEN)?.len()?, 2);
-                assert_eq!(txn.open_table(SIGNATURE_BY_AGE)?.len()?, 2);
-                let by_call = txn.open_table(SIGNATURE_BY_CALL)?;
-                let calls: Vec<String> = by_call
-                    .range::<(&str, &str)>(..)?
-                    .map(|row| row.unwrap().0.value().1.to_owned())
-                    .collect();
-                assert_eq!(calls, ["call-2", "call-3", "shared"]);
-                Ok(())
-            })
-            .unwrap();
-        let all_fresh = write(&state, |txn| trim_state(txn, NOW, &options));
-        assert!(!all_fresh.changed);
-        let tomorrow = NOW.plus(Duration::from_hours(24));
-        write(&state, |txn| trim_state(txn, tomorrow, &options));
-        let left = state.read(|txn| Ok(txn.open_table(SIGNATURE_BY_CALL)?.len()?));
-        assert_eq!(left, Ok(0));
-    }
-
-    #[test]
-    fn a_cooldown_is_remembered_for_a_day_after_its_end() {
-        let state = opened(File::state(Box::new(MemoryPlace("state"))));
-        for (n, hours) in [(1, 25), (2, 23), (3, -1)] {
-            let record = CooldownRecord {
-                account: format!("account-{n}").into(),
-                model: None,
-                until: Timestamp(NOW.as_millis() - hours * 3600 * 1000),
-                class: "capacity".into(),
-                count: 1,
-            };
-            let item = Item {
-                row: Row::Cooldown(record.account.clone(), None),
-                change: Change::Cooldown(record),
-                acks: Vec::new(),
-            };
-            write(&state, |txn| {
-                apply::state(txn, std::slice::from_ref(&item), None)
-            });
-        }
-        write(&state, |txn| trim_state(txn, NOW, &Options::default()));
-        let left = state.read(|txn| Ok(txn.open_table(COOLDOWN)?.len()?));
-        assert_eq!(left, Ok(2));
-    }
-}
+mod tests;

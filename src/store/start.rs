@@ -1,5 +1,6 @@
 //! The store's parts put together.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
@@ -28,17 +29,18 @@ pub(super) fn share(
         log,
         key: RwLock::new(None),
         keys,
+        retention: Mutex::new(options.retention),
         options,
         status: Mutex::new(Status::default()),
         generation: Mutex::new(1),
     })
 }
 
-/// Starts the writer.
+/// Starts the writer. `dir` is the folder of the files, where they are files.
 ///
 /// # Errors
 /// Where the system gives no thread.
-pub(super) fn start(shared: Arc<Shared>) -> Result<Store, StoreError> {
+pub(super) fn start(shared: Arc<Shared>, dir: Option<&Path>) -> Result<Store, StoreError> {
     let writer = Writer::new(Arc::clone(&shared));
     let thread = std::thread::Builder::new()
         .name("agp-store".to_owned())
@@ -46,6 +48,7 @@ pub(super) fn start(shared: Arc<Shared>) -> Result<Store, StoreError> {
         .map_err(|e| StoreError::Thread(e.to_string()))?;
     Ok(Store(Arc::new(Inner {
         shared,
+        dir: dir.map(Path::to_owned),
         thread: Mutex::new(Some(thread)),
     })))
 }

@@ -16,9 +16,9 @@ use crate::base::time::Timestamp;
 use crate::ir::SignatureFamily;
 
 /// The schema of `agp.redb` that this program writes.
-pub(super) const STATE_SCHEMA: u32 = 1;
+pub(super) const STATE_SCHEMA: u32 = 2;
 /// The schema of `agp-log.redb` that this program writes.
-pub(super) const LOG_SCHEMA: u32 = 1;
+pub(super) const LOG_SCHEMA: u32 = 2;
 
 type Bytes = &'static [u8];
 type Digest = &'static [u8; 32];
@@ -46,10 +46,22 @@ pub(super) const SIGNATURE_BY_AGE: TableDefinition<(i64, &str, Digest), ()> =
 pub(super) const SIGNATURE_BY_CALL: TableDefinition<(&str, &str), Bytes> =
     TableDefinition::new("signature_by_call");
 
-/// Request id to [`super::LogRecord`] without its tries.
-pub(super) const LOG: TableDefinition<u128, Bytes> = TableDefinition::new("log");
-/// Request id and number to [`super::TryRecord`].
-pub(super) const TRY: TableDefinition<(u128, u16), Bytes> = TableDefinition::new("try");
+/// Account to [`super::StandingRecord`]. Since schema 2.
+pub(super) const STANDING: TableDefinition<&str, Bytes> = TableDefinition::new("standing");
+/// Account that is not in the configuration to the time it left, in milliseconds. Since schema 2.
+pub(super) const ORPHAN: TableDefinition<&str, i64> = TableDefinition::new("orphan");
+
+/// Row number to [`super::LogRecord`] without its tries. Numbers rise in the order in which requests ended.
+pub(super) const LOG: TableDefinition<u64, Bytes> = TableDefinition::new("log_row");
+/// Row number and number of the try to [`super::TryRecord`].
+pub(super) const TRY: TableDefinition<(u64, u16), Bytes> = TableDefinition::new("log_try");
+/// Request id to row number.
+pub(super) const LOG_BY_ID: TableDefinition<u128, u64> = TableDefinition::new("log_by_id");
+/// Block of rows, column and value to the rows of the block that have the value: see [`super::index`].
+pub(super) const LOG_BY_VALUE: TableDefinition<(u64, u8, &str), Bytes> =
+    TableDefinition::new("log_by_value");
+/// Block of rows to the earliest and the latest time in it, in milliseconds.
+pub(super) const LOG_SPAN: TableDefinition<u64, (i64, i64)> = TableDefinition::new("log_span");
 /// Quarter hour since 1970, kind of roll-up and name to [`super::UsageSums`].
 pub(super) const USAGE: TableDefinition<(u32, u8, &str), Bytes> = TableDefinition::new("usage");
 
@@ -61,6 +73,11 @@ pub(super) const META_NEEDS: &str = "needs";
 pub(super) const META_KEY: &str = "data_key";
 /// In [`META`]: the next generation number, `u64`.
 pub(super) const META_GENERATION: &str = "generation";
+
+/// In [`META`] of the log: the number of the next row, `u64`.
+pub(super) const META_NEXT_ROW: &str = "next_row";
+/// In [`META`] of the log: [`super::log::Sizes`].
+pub(super) const META_SIZES: &str = "sizes";
 
 /// The version byte of every value written at present.
 const V1: u8 = 1;

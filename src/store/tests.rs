@@ -3,6 +3,8 @@
 mod crash;
 mod disk;
 mod files;
+mod keeping;
+mod pages;
 
 use std::sync::Arc;
 
@@ -11,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::base::error::{Error, ErrorKind};
-use crate::base::id::Dialect;
+use crate::base::id::{Dialect, RequestId};
 use crate::ir::SignatureFamily;
 
 /// Stands in for the age identity: adds a number to each byte, and knows what it wrapped.
@@ -163,6 +165,22 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// The newest log rows, from as many pages as it takes.
+fn newest(store: &Store, limit: usize) -> Vec<LogRecord> {
+    let mut rows = Vec::new();
+    let mut cursor = None;
+    while rows.len() < limit {
+        let wanted = limit - rows.len();
+        let page = store.query(&Filter::default(), cursor, wanted).unwrap();
+        rows.extend(page.rows);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    rows
+}
+
 fn all_of(store: &Store) -> u64 {
     store
         .usage(RollUp::All, None, Timestamp(0), Timestamp(i64::MAX))
@@ -181,13 +199,14 @@ async fn rows_are_listed_backwards_and_found_with_their_tries() {
         store.log(row.clone());
     }
     store.flush().await.unwrap();
-    let page = store.recent_logs(None, 4).unwrap();
-    let ids: Vec<_> = page.iter().map(|r| r.id).collect();
+    let page = store.query(&Filter::default(), None, 4).unwrap();
+    let ids: Vec<_> = page.rows.iter().map(|r| r.id).collect();
     assert_eq!(ids, [rows[9].id, rows[8].id, rows[7].id, rows[6].id]);
-    assert!(page.iter().all(|r| r.tries.is_empty()));
-    let page = store.recent_logs(Some(rows[6].id), 100).unwrap();
-    assert_eq!(page.len(), 6);
-    assert_eq!(page[0].id, rows[5].id);
+    assert!(page.rows.iter().all(|r| r.tries.is_empty()));
+    let page = store.query(&Filter::default(), page.next, 100).unwrap();
+    assert_eq!(page.rows.len(), 6);
+    assert_eq!(page.rows[0].id, rows[5].id);
+    assert_eq!(page.next, None);
     let found = store.log_record(rows[7].id).unwrap();
     assert_eq!(found.as_ref(), Some(&rows[7]));
     assert_eq!(found.unwrap().tries.len(), 3);
@@ -309,6 +328,6 @@ async fn after_closing_writes_are_refused_or_counted() {
     let health = store.health();
     assert_eq!(health.dropped_logs, 1);
     assert_eq!(health.dropped_writes, 2);
-    assert!(store.recent_logs(None, 1).is_err());
+    assert!(store.query(&Filter::default(), None, 1).is_err());
     store.close().await;
 }

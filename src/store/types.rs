@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::record::{AccountRecord, CooldownRecord, QuotaRecord, SignatureRecord, TokenRecord};
+use super::record::{
+    AccountRecord, CooldownRecord, QuotaRecord, SignatureRecord, StandingRecord, TokenRecord,
+};
 use crate::base::time::Timestamp;
 
 /// Why the store could not do what was asked.
@@ -32,7 +34,7 @@ pub enum StoreError {
     },
     /// The file's content is damaged. It was neither moved nor made anew.
     #[error(
-        "`{file}` is damaged: {detail}; put back a copy of it, or move it away to begin anew, which forgets rotated tokens"
+        "`{file}` is damaged: {detail}; `agp state check` tells more, `agp state restore FILE` puts back a backup; moving it away begins anew, which forgets rotated tokens"
     )]
     Damaged {
         /// The file.
@@ -62,13 +64,35 @@ pub enum StoreError {
     Thread(String),
 }
 
+/// How long and how much is kept: agp-toml.md `[state]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Log rows older than this are forgotten.
+    pub log_age: Duration,
+    /// Log rows beyond this number are forgotten, the oldest first.
+    pub log_rows: u64,
+    /// Bytes of disk that `agp-log.redb` takes at most: before that, its oldest rows are forgotten.
+    pub log_bytes: u64,
+    /// What is known of an account that left the configuration is forgotten after this.
+    pub orphan_age: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            log_age: Duration::from_hours(30 * 24),
+            log_rows: 1_000_000,
+            log_bytes: 2 << 30,
+            orphan_age: Duration::from_hours(30 * 24),
+        }
+    }
+}
+
 /// Sizes and times of the store. The default is what the gateway uses; tests make them smaller.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Log rows older than this are forgotten.
-    pub log_retention: Duration,
-    /// Log rows beyond this number are forgotten, the oldest first.
-    pub log_max_rows: u64,
+    /// What is kept at first; [`super::Store::set_retention`] changes it.
+    pub retention: Retention,
     /// Sums older than this are forgotten.
     pub usage_retention: Duration,
     /// A signature that was not used for so long is forgotten: a day at least, upstream-protocol.md 13.3.
@@ -104,8 +128,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            log_retention: Duration::from_hours(30 * 24),
-            log_max_rows: 1_000_000,
+            retention: Retention::default(),
             usage_retention: Duration::from_hours(400 * 24),
             signature_life: Duration::from_hours(24),
             max_signatures: 50_000,
@@ -177,6 +200,8 @@ pub struct Learned {
     pub quotas: Vec<QuotaRecord>,
     /// Cooldowns, those too that ended within the last day: their counts are what doubling goes on from.
     pub cooldowns: Vec<CooldownRecord>,
+    /// Accounts that were out of use, and why; one whose fingerprint is not that of the configured credential is void.
+    pub standings: Vec<StandingRecord>,
     /// Signatures, the last used first.
     pub signatures: Vec<SignatureRecord>,
     /// Rows that could not be read. They are left as they are.

@@ -11,7 +11,7 @@ use super::crypt::{DataKey, KeyWrap};
 use super::open::{Fault, File, guarded};
 use super::queue::{BATCH, Backlog, Queue};
 use super::retain::{self, Step};
-use super::{Condition, Options, StoreError, apply};
+use super::{Condition, Options, Retention, StoreError, apply, log};
 use crate::base::time::Timestamp;
 
 /// Between two looks for rows to forget.
@@ -20,6 +20,8 @@ const TRIM_EVERY: Duration = Duration::from_mins(1);
 const TRIM_PAUSE: Duration = Duration::from_millis(10);
 /// So many log rows bring the next look forward.
 const TRIM_AFTER_ROWS: usize = 10_000;
+/// And so much of what the log file may take: one part of so many.
+const TRIM_AFTER_PART: u64 = 64;
 
 /// What the writer thread and everybody else share.
 pub(super) struct Shared {
@@ -30,6 +32,7 @@ pub(super) struct Shared {
     pub(super) key: RwLock<Option<Arc<DataKey>>>,
     pub(super) keys: Arc<dyn KeyWrap>,
     pub(super) options: Options,
+    pub(super) retention: Mutex<Retention>,
     pub(super) status: Mutex<Status>,
     /// The next generation number.
     pub(super) generation: Mutex<u64>,
@@ -114,6 +117,7 @@ pub(super) struct Writer {
     unsaved_key: Option<Vec<u8>>,
     next_trim: Instant,
     rows_since_trim: usize,
+    bytes_since_trim: u64,
 }
 
 impl Writer {
@@ -126,6 +130,7 @@ impl Writer {
             unsaved_key: None,
             next_trim: Instant::now() + TRIM_PAUSE,
             rows_since_trim: 0,
+            bytes_since_trim: 0,
         }
     }
 
@@ -139,6 +144,9 @@ impl Writer {
                 let logs = log.due(logs, options).unwrap_or(trim);
                 rows.min(logs).min(trim)
             });
+            if self.shared.queue.take_trim_asked() {
+                self.next_trim = Instant::now();
+            }
             let flushes = self.shared.queue.take_flushes();
             let closing = self.shared.queue.closing();
             if closing || !flushes.is_empty() {
@@ -149,8 +157,8 @@ impl Writer {
                 if closing {
                     break;
                 }
-                continue;
             }
+            // After a flush too: who flushes again and again must not keep rows from being forgotten.
             self.turn();
         }
         self.shared.queue.end();
@@ -232,14 +240,16 @@ impl Writer {
             return Ok(());
         }
         let result = attempt(&self.shared.log, true, |txn| {
-            Ok((apply::logs(txn, &records)?, true))
+            Ok((log::append(txn, &records)?, true))
         });
         match result {
             Ok(lost) => {
                 self.shared.queue.done_logs(lost);
                 self.settle(Which::Log, None);
                 self.rows_since_trim += records.len();
-                if self.rows_since_trim >= TRIM_AFTER_ROWS {
+                self.bytes_since_trim += records.iter().map(|r| r.weight() as u64).sum::<u64>();
+                let many = self.shared.retention.lock().log_bytes / TRIM_AFTER_PART;
+                if self.rows_since_trim >= TRIM_AFTER_ROWS || self.bytes_since_trim >= many {
                     self.next_trim = self.next_trim.min(Instant::now());
                 }
                 Ok(())
@@ -267,12 +277,12 @@ impl Writer {
     /// One step of forgetting in each file that can be written.
     fn trim(&mut self) {
         let options = &self.shared.options;
-        let now = Timestamp::now();
-        let mut more = false;
-        let mut faults = Vec::new();
+        let retention = *self.shared.retention.lock();
+        let (used, now) = (self.shared.log.place.used(), Timestamp::now());
+        let (mut more, mut faults) = (false, Vec::new());
         if self.state.retry_at.is_none() {
             match attempt(&self.shared.state, false, |txn| {
-                let step = retain::trim_state(txn, now, options)?;
+                let step = retain::trim_state(txn, now, options, retention.orphan_age)?;
                 Ok((step, step.changed))
             }) {
                 Ok(Step { more: left, .. }) => more |= left,
@@ -281,7 +291,7 @@ impl Writer {
         }
         if self.log.retry_at.is_none() {
             match attempt(&self.shared.log, true, |txn| {
-                let step = retain::trim_log(txn, now, options)?;
+                let step = retain::trim_log(txn, now, options.usage_retention, &retention, used)?;
                 Ok((step, step.changed))
             }) {
                 Ok(Step { more: left, .. }) => more |= left,
@@ -291,7 +301,7 @@ impl Writer {
         for (which, fault) in faults {
             self.settle(which, Some(&fault));
         }
-        self.rows_since_trim = 0;
+        (self.rows_since_trim, self.bytes_since_trim) = (0, 0);
         self.next_trim = Instant::now() + if more { TRIM_PAUSE } else { TRIM_EVERY };
     }
 

@@ -164,7 +164,9 @@ fn token_failure(status: u16, details: &Details) -> Failure {
         ) => Class::OauthConfig,
         _ => Class::ServerError,
     };
-    finish(class, status, details)
+    let mut failure = finish(class, status, details);
+    failure.login_dead = class == Class::AccountInvalid;
+    failure
 }
 
 fn by_table(

@@ -4,7 +4,7 @@
 //!   from the others.
 //! - A token is renewed about five minutes ahead of its end, beside the requests that still use it.
 //! - A refresh that fails in a way that passes leaves the old token in use while it is valid; the next one waits, twice as
-//!   long each time. A dead refresh token is remembered: only a new credential, thus a new [`Credential`], mends it.
+//!   long each time. A dead refresh token is remembered: only a new credential, or a person's word, mends it.
 //! - A rotated refresh token is durable before anything uses what came with it.
 
 mod parts;
@@ -122,6 +122,13 @@ impl Credential {
     pub fn set_exchange(&self, exchange: Arc<dyn Exchange>) {
         let mut state = self.0.state.lock();
         state.exchange = exchange;
+        state.failed = None;
+    }
+
+    /// A person says that the account is well again: a dead refresh token is tried once more.
+    pub fn revive(&self) {
+        let mut state = self.0.state.lock();
+        state.dead = None;
         state.failed = None;
     }
 

@@ -45,7 +45,17 @@ const AT_HOME: &[(&str, &[&str])] = &[
     // Values rewrite numbers and forget the order of what they read: vendors' JSON has types, tool input stays text.
     (
         r"\bserde_json::(?:Value|Map|json!|\{[^}]*\b(?:Value|Map|json)\b)",
-        &["sim/", "wire/", "server/admin", "cli/status.rs"],
+        &[
+            "sim/",
+            "wire/",
+            "server/admin",
+            "cli/account.rs",
+            "cli/ask.rs",
+            "cli/explain.rs",
+            "cli/pick.rs",
+            "cli/state.rs",
+            "cli/status.rs",
+        ],
     ),
     (r"\bredb\b", &["store"]),
     (r"\bwarp::", &["server"]),

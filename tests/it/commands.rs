@@ -199,7 +199,7 @@ async fn status_shows_what_the_gateway_does() {
 }
 
 /// The commands whose help is looked at: none, and each that exists.
-const COMMANDS: [&[&str]; 11] = [
+const COMMANDS: [&[&str]; 23] = [
     &[],
     &["serve"],
     &["demo"],
@@ -210,6 +210,18 @@ const COMMANDS: [&[&str]; 11] = [
     &["hash-password"],
     &["login"],
     &["status"],
+    &["account"],
+    &["account", "release"],
+    &["account", "pause"],
+    &["account", "resume"],
+    &["account", "refresh"],
+    &["pick"],
+    &["explain"],
+    &["state"],
+    &["state", "backup"],
+    &["state", "restore"],
+    &["state", "check"],
+    &["state", "compact"],
     &["healthcheck"],
 ];
 

@@ -22,6 +22,8 @@ mod failover;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod pool;
+#[cfg(test)]
 mod queue;
 #[cfg(test)]
 mod reload;
@@ -31,6 +33,8 @@ mod signatures;
 mod streaming;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod table;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]

@@ -149,7 +149,9 @@ async fn limits_are_never_exceeded_under_fifty_clients() {
     }
 }
 
+/// How many of the requests each account gets. They all say the same, and must not be taken for one conversation.
 async fn shares(setup: Setup, requests: usize) -> Vec<usize> {
+    let setup = setup.routing("affinity", "none");
     let app = TestApp::start(setup, json!({})).await;
     app.warm().await;
     for _ in 0..requests {

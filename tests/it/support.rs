@@ -16,7 +16,7 @@ use agp::runtime::Runtime;
 use agp::runtime::account::AccountState;
 use agp::runtime::controller::Places;
 use agp::sim::{Script, Sim};
-use agp::store::LogRecord;
+use agp::store::{Filter, LogRecord, MAX_PAGE};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -272,9 +272,9 @@ impl TestApp {
         within("rows of the log", async {
             loop {
                 store.flush().await.unwrap();
-                let records = store.recent_logs(None, 10_000).unwrap();
-                if records.len() >= rows {
-                    return records;
+                let page = store.query(&Filter::default(), None, MAX_PAGE).unwrap();
+                if page.rows.len() >= rows {
+                    return page.rows;
                 }
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }

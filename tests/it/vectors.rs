@@ -2,6 +2,7 @@
 
 mod answers;
 mod compare;
+mod pool;
 mod requests;
 mod schema;
 mod upstream;
@@ -40,6 +41,7 @@ const DIRECTIONS: &[(&str, Convert)] = &[
     ("quota", upstream::quota),
     ("tier", upstream::tier),
     ("upstream_error_to_decision", upstream::decision),
+    ("pool_to_response", pool::response),
 ];
 
 /// What later parts of the program take, by name.
@@ -51,10 +53,6 @@ const SKIPPED: &[&str] = &[
     "o22_envelope_gemini_api",
     "o25_envelope_vertex",
     "go12_unary_gemini_api_no_wrapper",
-    "e05_validation_required",
-    "e10_terms_of_service",
-    "e11_invalid_grant",
-    "e14_all_cooling",
 ];
 
 struct Case {

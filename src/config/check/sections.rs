@@ -102,8 +102,13 @@ impl Cx<'_> {
     }
 
     pub(super) fn state(&self) -> model::State {
+        let state = &self.raw.state;
         model::State {
-            path: PathBuf::from(&self.raw.state.path.0),
+            path: PathBuf::from(&state.path.0),
+            log_retention: state.log_retention.0,
+            log_max_rows: state.log_max_rows,
+            log_max_size: state.log_max_size.0,
+            orphan_retention: state.orphan_retention.0,
         }
     }
 
@@ -132,6 +137,10 @@ impl Cx<'_> {
         let total = routing.total_timeout.0;
         model::Routing {
             strategy: strategy(routing.strategy),
+            affinity: match routing.affinity {
+                raw::Affinity::None => model::Affinity::None,
+                raw::Affinity::Conversation => model::Affinity::Conversation,
+            },
             default_model: self.default_model(),
             max_concurrent_per_account: limit(routing.max_concurrent_per_account),
             max_concurrent_per_model: limit(routing.max_concurrent_per_model),

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::base::time::Timestamp;
 use crate::config::diagnostic::Severity;
 use crate::config::model::{
-    Admin, Config, Key, KeyValue, Kind, Log, LogFormat, Model, OpenAi, Routing, SecretRef, Secrets,
-    Server, State, Strategy, Target,
+    Admin, Affinity, Config, Key, KeyValue, Kind, Log, LogFormat, Model, OpenAi, Routing,
+    SecretRef, Secrets, Server, State, Strategy, Target,
 };
 use crate::config::tests::{files, findings, loaded, overlaid};
 use crate::ir::{Effort, Family, ThinkingDefault};
@@ -46,12 +46,17 @@ fn tables_that_are_not_given_take_the_defaults() {
         },
         state: State {
             path: PathBuf::from("data"),
+            log_retention: Duration::from_hours(30 * 24),
+            log_max_rows: 1_000_000,
+            log_max_size: 2 << 30,
+            orphan_retention: Duration::from_hours(30 * 24),
         },
         secrets: Secrets {
             identity: PathBuf::from("data/agp-identity.txt"),
         },
         routing: Routing {
             strategy: Strategy::Weighted,
+            affinity: Affinity::Conversation,
             default_model: None,
             max_concurrent_per_account: Some(1),
             max_concurrent_per_model: Some(3),
@@ -368,7 +373,6 @@ fn the_whole_sample_is_understood() {
         "server.tls",
         "admin.session_ttl",
         "state.history",
-        "routing.affinity",
         "fetch.allow",
         "upstreams.antigravity.web_search",
         "upstreams.antigravity.location",
@@ -381,6 +385,7 @@ fn the_whole_sample_is_understood() {
     for key in [
         "server.listen",
         "routing.strategy",
+        "routing.affinity",
         "state.path",
         "keys.ci.accounts",
     ] {

@@ -99,7 +99,7 @@ fn what_waits_is_noted_and_passes_strict() {
     let loaded = loaded(text);
     assert!(findings(&loaded).is_empty());
     let notes: Vec<_> = loaded.diagnostics.iter().map(|d| d.key.as_str()).collect();
-    assert_eq!(notes, ["fetch.enabled", "routing.strategy"]);
+    assert_eq!(notes, ["fetch.enabled"]);
     assert!(!loaded.diagnostics.strict().has_errors());
 }
 

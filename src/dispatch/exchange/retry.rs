@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::base::error::{Error, ErrorKind, Origin};
+use crate::base::error::{Error, ErrorKind};
 use crate::base::time::Timestamp;
 use crate::dispatch::exchange::Exchange;
 use crate::dispatch::plan::{Facts, Next};
 use crate::dispatch::queue::{Blocked, Refused};
+use crate::dispatch::refusal;
 use crate::dispatch::seat::{Excluded, Held};
 use crate::pool::failure::{Class, Failure};
 
@@ -17,7 +18,11 @@ impl Exchange {
     pub(super) async fn first_seat(&mut self) -> Result<Held, Error> {
         let timeout = self.snapshot.config.routing.queue_timeout;
         match self.seat(Excluded::default(), timeout).await {
-            Ok(held) => Ok(held),
+            Ok(held) => {
+                let (verdicts, more) = self.seating.verdicts(Some(&held));
+                self.ticket.verdicts(verdicts, more);
+                Ok(held)
+            }
             Err(refused) => Err(self.no_seat(refused)),
         }
     }
@@ -37,39 +42,9 @@ impl Exchange {
 
     /// What the client is told when no account can serve and no try has been made.
     fn no_seat(&mut self, refused: Refused) -> Error {
-        self.ticket
-            .verdicts(self.seating.verdicts(&Excluded::default()));
-        let now = Timestamp::now();
-        let error = |kind, text: &'static str| Error::new(kind, text).with_origin(Origin::Upstream);
-        match refused {
-            Refused::QueueFull => error(
-                ErrorKind::RateLimited,
-                "too many requests are waiting for a free account",
-            )
-            .with_retry_after(Duration::from_secs(1)),
-            Refused::Blocked(Blocked::Full) => {
-                error(ErrorKind::RateLimited, "all accounts are busy")
-                    .with_retry_after(Duration::from_secs(1))
-            }
-            Refused::Blocked(Blocked::Cooling(until)) => error(
-                ErrorKind::RateLimited,
-                "all accounts are cooling down for this model",
-            )
-            .with_retry_after(until.since(now)),
-            Refused::Blocked(Blocked::ModelCooling(until)) => error(
-                ErrorKind::Overloaded,
-                "the upstream has no capacity for this model at present",
-            )
-            .with_retry_after(until.since(now)),
-            Refused::Blocked(Blocked::NeedsPerson) => error(
-                ErrorKind::Unavailable,
-                "every account for this model waits for the operator: see `agp status` on the gateway",
-            ),
-            Refused::Blocked(Blocked::Exhausted) => error(
-                ErrorKind::Unavailable,
-                "no account is configured that may serve this model for this key",
-            ),
-        }
+        let (verdicts, more) = self.seating.verdicts(None);
+        self.ticket.verdicts(verdicts, more);
+        refusal::told(refused, Timestamp::now())
     }
 
     /// A try failed before anything reached the client: the next place and host, or the error to tell.
@@ -189,12 +164,12 @@ impl Exchange {
 
     /// The last failure's error, with the moment at which the first account is ready again.
     fn nothing_left(&mut self, failure: &Failure, refused: Refused) -> Error {
-        self.ticket
-            .verdicts(self.seating.verdicts(&Excluded::default()));
+        let (verdicts, more) = self.seating.verdicts(None);
+        self.ticket.verdicts(verdicts, more);
         let mut error = failure.to_error();
         let told = match (refused, error.kind) {
             (
-                Refused::Blocked(Blocked::Cooling(until)),
+                Refused::Blocked(Blocked::Cooling(until) | Blocked::NoQuota(until)),
                 ErrorKind::RateLimited | ErrorKind::QuotaExhausted,
             )
             | (Refused::Blocked(Blocked::ModelCooling(until)), ErrorKind::Overloaded) => {

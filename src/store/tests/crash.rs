@@ -44,7 +44,7 @@ fn check(store: &Store, least: Option<usize>) {
             assert_eq!(found.map(|f| f.digest()), Some(record.digest()));
         }
     }
-    let rows = store.recent_logs(None, usize::MAX).unwrap();
+    let rows = newest(store, usize::MAX);
     for listed in &rows {
         let whole = store.log_record(listed.id).unwrap().unwrap();
         let n = usize::try_from(listed.id.as_u128() & 0xffff_ffff).unwrap();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use agp::base::error::Error;
 use agp::base::id::RequestId;
 use agp::base::secret::Secret;
 use agp::base::time::Timestamp;
@@ -24,7 +25,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-fn text<'a>(value: &'a Value, field: &str) -> Result<&'a str, String> {
+pub(super) fn text<'a>(value: &'a Value, field: &str) -> Result<&'a str, String> {
     value[field].as_str().ok_or_else(|| format!("no `{field}`"))
 }
 
@@ -32,7 +33,7 @@ fn millis(d: Duration) -> u64 {
     u64::try_from(d.as_millis()).unwrap()
 }
 
-fn moment(input: &Value) -> Result<Timestamp, String> {
+pub(super) fn moment(input: &Value) -> Result<Timestamp, String> {
     Timestamp::parse_rfc3339(text(input, "now")?).ok_or_else(|| "bad `now`".to_owned())
 }
 
@@ -72,15 +73,15 @@ pub(super) fn decision(input: &Value) -> Result<Vec<Value>, String> {
         "retry_same_account": decided.retry_same,
         "retry_other_account": decided.retry_other,
         "when_nothing_left": {
-            "openai": answer(Front::OpenAiChat, &failure)?,
-            "anthropic": answer(Front::Anthropic, &failure)?,
+            "openai": answer(Front::OpenAiChat, &failure.to_error())?,
+            "anthropic": answer(Front::Anthropic, &failure.to_error())?,
         },
     })])
 }
 
 /// What the client gets, as the server would send it.
-fn answer(front: Front, failure: &agp::pool::failure::Failure) -> Result<Value, String> {
-    let response = agp::server::reply::error(front, &failure.to_error(), RequestId::generate());
+pub(super) fn answer(front: Front, error: &Error) -> Result<Value, String> {
+    let response = agp::server::reply::error(front, error, RequestId::generate());
     let (parts, body) = response.into_parts();
     let body = block_on(async {
         body.collect()

@@ -1,0 +1,98 @@
+//! `explain`: what became of a request.
+
+use serde_json::{Value, json};
+
+use crate::base::error::Origin;
+use crate::base::id::RequestId;
+use crate::server::Gateway;
+use crate::server::admin::{Params, Refusal};
+use crate::store::{LogRecord, Store, StoreError};
+
+pub(super) fn explain(gateway: &Gateway, params: &Params) -> Result<Value, Refusal> {
+    let text = params.need("id")?;
+    let id = RequestId::parse(text).ok_or_else(|| {
+        Refusal::mistake(format!(
+            "`{text}` is no request id: take it from the answer's header `x-request-id`"
+        ))
+    })?;
+    match read(&gateway.dispatcher.runtime.store, id) {
+        Ok(Some(record)) => Ok(describe(&record)),
+        Ok(None) => Err(Refusal::not_found(format!(
+            "there is no request `{id}` in the log: it still runs, had no valid key, or is no longer kept"
+        ))),
+        Err(error) => Err(Refusal {
+            status: http::StatusCode::SERVICE_UNAVAILABLE,
+            message: error.to_string(),
+        }),
+    }
+}
+
+/// The row, also where it was only just queued.
+fn read(store: &Store, id: RequestId) -> Result<Option<LogRecord>, StoreError> {
+    if let Some(record) = store.log_record(id)? {
+        return Ok(Some(record));
+    }
+    // Operations run on blocking threads of the runtime; what can't be written is simply not found.
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        let _ = runtime.block_on(store.flush());
+    }
+    store.log_record(id)
+}
+
+fn describe(r: &LogRecord) -> Value {
+    let error = r.error.as_ref().map(|e| {
+        json!({
+            "kind": e.kind,
+            "fault": match e.origin {
+                Origin::Client => "client",
+                Origin::Upstream => "upstream",
+                Origin::Gateway => "gateway",
+            },
+            "message": e.message,
+            "detail": e.detail,
+        })
+    });
+    let tries: Vec<_> = r
+        .tries
+        .iter()
+        .map(|t| {
+            json!({
+                "n": t.n,
+                "upstream": t.upstream.as_str(),
+                "account": t.account.as_str(),
+                "model": t.model,
+                "host": t.host,
+                "status": t.status,
+                "class": t.class,
+                "latency_ms": t.latency_ms,
+                "first_byte_ms": t.first_byte_ms,
+                "detail": t.detail,
+            })
+        })
+        .collect();
+    let verdicts = r.verdicts.iter();
+    json!({
+        "id": r.id.to_string(),
+        "at": r.at.to_string(),
+        "key": r.key.as_ref().map(crate::base::id::KeyId::as_str),
+        "dialect": r.dialect.as_str(),
+        "requested": r.requested,
+        "model": r.model.as_ref().map(crate::base::id::ModelName::as_str),
+        "stream": r.stream,
+        "status": r.status,
+        "stop": r.stop,
+        "error": error,
+        "account": r.account.as_ref().map(crate::base::id::AccountId::as_str),
+        "latency_ms": r.latency_ms,
+        "first_token_ms": r.first_token_ms,
+        "queue_ms": r.queue_ms,
+        "input_tokens": r.usage.input_total(),
+        "output_tokens": r.usage.output_total(),
+        "losses": r.losses,
+        "verdicts": verdicts
+            .map(|v| json!({ "account": v.account.as_str(), "verdict": v.text }))
+            .collect::<Vec<_>>(),
+        "more_verdicts": r.more_verdicts,
+        "tries": tries,
+    })
+}

@@ -1,0 +1,93 @@
+//! One change of `agp.redb`, and how two changes of one row become one.
+
+use super::queue::Ack;
+use super::record::{
+    AccountRecord, CooldownRecord, QuotaRecord, SignatureRecord, StandingRecord, TokenRecord,
+};
+use crate::base::id::{AccountId, KeyId, ModelName};
+use crate::base::time::Timestamp;
+
+/// The row that a change is of: a later change of the same row replaces an earlier one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Row {
+    Token(AccountId),
+    Account(AccountId),
+    Quota(AccountId, ModelName),
+    Cooldown(AccountId, Option<ModelName>),
+    Signature(KeyId, [u8; 32]),
+    Generation,
+    Standing(AccountId),
+    Present,
+}
+
+/// A change of `agp.redb`.
+#[derive(Debug)]
+pub(super) enum Change {
+    Token(TokenRecord),
+    Account(AccountRecord),
+    Quota(QuotaRecord),
+    Cooldown(CooldownRecord),
+    NoCooldown(AccountId, Option<ModelName>),
+    Signature(SignatureRecord),
+    /// A signature was used.
+    Touch(KeyId, [u8; 32], Timestamp),
+    /// The next generation number.
+    Generation(u64),
+    Standing(StandingRecord),
+    NoStanding(AccountId),
+    /// The accounts that the configuration names, and since when.
+    Present(Vec<AccountId>, Timestamp),
+}
+
+impl Change {
+    /// The row that it is of.
+    pub(super) fn row(&self) -> Row {
+        match self {
+            Self::Token(r) => Row::Token(r.account.clone()),
+            Self::Account(r) => Row::Account(r.account.clone()),
+            Self::Quota(r) => Row::Quota(r.account.clone(), r.model.clone()),
+            Self::Cooldown(r) => Row::Cooldown(r.account.clone(), r.model.clone()),
+            Self::NoCooldown(account, model) => Row::Cooldown(account.clone(), model.clone()),
+            Self::Signature(r) => Row::Signature(r.key.clone(), r.digest()),
+            Self::Touch(key, digest, _) => Row::Signature(key.clone(), *digest),
+            Self::Generation(_) => Row::Generation,
+            Self::Standing(r) => Row::Standing(r.account.clone()),
+            Self::NoStanding(account) => Row::Standing(account.clone()),
+            Self::Present(..) => Row::Present,
+        }
+    }
+
+    /// About how much memory it takes, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Signature(r) => r.weight(),
+            Self::Present(names, _) => 200 + 64 * names.len(),
+            _ => 200,
+        }
+    }
+
+    /// What is left to write of an older and a newer change of one row.
+    pub(super) fn merge(older: Self, newer: Self) -> Self {
+        match (older, newer) {
+            (Self::Signature(old), Self::Signature(mut new)) => {
+                new.absorb_calls(old.call_ids);
+                new.at = new.at.max(old.at);
+                Self::Signature(new)
+            }
+            (Self::Signature(mut record), Self::Touch(_, _, at))
+            | (Self::Touch(_, _, at), Self::Signature(mut record)) => {
+                record.at = record.at.max(at);
+                Self::Signature(record)
+            }
+            (_, newer) => newer,
+        }
+    }
+}
+
+/// A change and who waits for it.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) row: Row,
+    pub(super) change: Change,
+    pub(super) acks: Vec<Ack>,
+}
