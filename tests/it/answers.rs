@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::TestApp;
 use crate::support::client::BOTH;
-use crate::support::client::Dialect::OpenAi;
+use crate::support::client::Dialect::{Anthropic, OpenAi};
 use crate::support::setup::Setup;
 
 const FLASH: &str = "gemini-2.5-flash";
@@ -173,14 +173,14 @@ async fn usage_is_told_and_kept() {
                 &usage["completion_tokens"],
                 &usage["prompt_tokens_details"]["cached_tokens"],
             ),
-            _ => (
+            Anthropic => (
                 &usage["input_tokens"],
                 &usage["output_tokens"],
                 &usage["cache_read_input_tokens"],
             ),
         };
         assert_eq!((output, cached), (&json!(2), &json!(1)));
-        let whole = input.as_u64().unwrap() + if dialect == OpenAi { 0 } else { 1 };
+        let whole = input.as_u64().unwrap() + u64::from(dialect == Anthropic);
         assert_eq!((row.input_total(), row.output_total()), (whole, 2));
     }
     let mut body = OpenAi.saying(FLASH, "hi", true);

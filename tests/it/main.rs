@@ -16,6 +16,10 @@ mod deps;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod doors;
+#[cfg(test)]
+mod endings;
+#[cfg(test)]
 mod failover;
 #[cfg(test)]
 mod input;
@@ -31,5 +35,7 @@ mod streaming;
 mod support;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod trials;
 #[cfg(test)]
 mod vectors;
