@@ -34,6 +34,9 @@ audit: $(CARGO_DENY) ## known vulnerabilities in dependencies; downloads the lis
 # The parts of `make test`.
 
 tools:
+	@node --eval 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' && npm --version >/dev/null || \
+	  { echo "the tests need Node 20 or newer with npm" >&2; exit 1; }
+	@command -v curl >/dev/null || { apt-get update && apt-get install -y --no-install-recommends curl; }
 	@$(CARGO) fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 	@$(CARGO) clippy --version >/dev/null 2>&1 || rustup component add clippy
 	$(CARGO) fetch --locked
@@ -50,9 +53,10 @@ doc:
 unit:
 	$(CARGO) test --locked
 
-# The official SDKs against the running binary.
+# The official SDKs against the built binary.
 sdk:
-	bash tests/sdk/run.sh
+	$(CARGO) build --locked
+	AGP_BIN="$(abspath $(TARGET))/debug/agp" bash tests/sdk/run.sh
 
 # Licences, banned crates and sources, by .deny.toml. Crates that stand in several versions are shown by `make audit` only.
 deny: $(CARGO_DENY)

@@ -1,7 +1,7 @@
 //! One try on one account: token, project, payload, call, and the reading of its answer.
 
 use bytes::Bytes;
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
 
 use crate::base::error::Error;
 use crate::base::secret::Secret;
@@ -20,6 +20,9 @@ use crate::wire::sse::SseParser;
 
 /// Largest single event of an upstream's stream: a 4K picture as base64 with room to spare.
 const MAX_FRAME: usize = 32 << 20;
+
+/// Most pieces of an answer that are read at one go.
+const AT_ONCE: usize = 64;
 
 /// Takes the events of an answer.
 pub trait Sink: Send {
@@ -210,7 +213,9 @@ impl Call {
         }
     }
 
-    /// Reads one piece of the answer and hands its events on. Once [`Self::stop`] is set there is no more to come.
+    /// Waits for a piece of the answer and hands its events on, and those of further pieces that are there already, so that
+    /// what came together goes on together; the first content goes on alone. Once [`Self::stop`] is set there is no more to
+    /// come.
     ///
     /// # Errors
     /// The stream broke off.
@@ -219,28 +224,25 @@ impl Call {
         recorder: &mut Recorder,
         sink: &mut impl Sink,
     ) -> Result<(), Failure> {
-        let chunk = self.body.next().await;
-        self.take(chunk, recorder, sink)
-    }
-
-    /// As [`Self::pump`], for what has arrived already; `false` where nothing has.
-    ///
-    /// # Errors
-    /// The stream broke off.
-    pub fn pump_ready(
-        &mut self,
-        recorder: &mut Recorder,
-        sink: &mut impl Sink,
-    ) -> Result<bool, Failure> {
-        match self.body.next().now_or_never() {
-            Some(chunk) => self.take(chunk, recorder, sink).map(|()| true),
-            None => Ok(false),
+        let mut piece = self.body.next().await;
+        let content = self.content;
+        for _ in 0..AT_ONCE {
+            self.take(piece, recorder, sink)?;
+            if self.stop.is_some() || self.content != content {
+                break;
+            }
+            match self.body.at_hand().await {
+                Some(next) => piece = next,
+                None => return Ok(()),
+            }
         }
+        Ok(())
     }
 
+    /// Hands on the events of one piece; `None` is the end of the body.
     fn take(
         &mut self,
-        chunk: Option<Result<Bytes, Failure>>,
+        piece: Option<Result<Bytes, Failure>>,
         recorder: &mut Recorder,
         sink: &mut impl Sink,
     ) -> Result<(), Failure> {
@@ -275,7 +277,7 @@ impl Call {
             recorder.event(&event);
             sink.event(&event);
         };
-        match chunk {
+        match piece {
             Some(Ok(bytes)) => {
                 if let Err(broken) =
                     sse.push(&bytes, &mut |frame| decoder.frame(frame.data, &mut take))

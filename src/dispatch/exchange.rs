@@ -18,9 +18,6 @@ use crate::store::TryRecord;
 
 mod retry;
 
-/// Most pieces of an upstream's burst that are written to the client at once.
-const MOST_AT_ONCE: usize = 64;
-
 /// How far a try must come before it counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
@@ -255,20 +252,7 @@ impl Exchange {
         let Some(call) = self.call.as_mut() else {
             return Ok(false);
         };
-        let mut read = call.pump(&mut self.recorder, sink).await;
-        // A burst goes out in one write: what has arrived already is taken along. The connection's own task gets its turn
-        // in between to hand over the next piece; where there is none, nothing waits.
-        for _ in 0..MOST_AT_ONCE {
-            if read.is_err() || call.stop.is_some() {
-                break;
-            }
-            tokio::task::yield_now().await;
-            match call.pump_ready(&mut self.recorder, sink) {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(failure) => read = Err(failure),
-            }
-        }
+        let read = call.pump(&mut self.recorder, sink).await;
         let stop = call.stop;
         if read.is_ok() && stop.is_none() {
             return Ok(true);

@@ -82,9 +82,11 @@ pub struct Relay {
     keepalive: Duration,
     timer: Pin<Box<Sleep>>,
     last: Instant,
-    deadline: Option<Instant>,
-    tasks: Tasks,
+    cut: Cut,
 }
+
+/// Ends when the answer must.
+type Cut = Pin<Box<dyn Future<Output = Error> + Send>>;
 
 type Opening =
     Pin<Box<dyn Future<Output = (Box<Exchange>, Box<Encoding>, Result<(), Error>)> + Send>>;
@@ -126,7 +128,7 @@ pub async fn whole(
     let opened = tokio::select! {
         biased;
         opened = exchange.open(Until::End, &mut sink) => opened,
-        error = cut(tasks, times.deadline) => Err(error),
+        error = cut(tasks.clone(), times.deadline) => Err(error),
     };
     let answer = match opened {
         Ok(()) if sink.0.bytes() > MAX_WHOLE => Err(Error::new(
@@ -151,12 +153,12 @@ pub async fn streamed(
     tasks: Tasks,
 ) -> Result<Relay, (Box<Exchange>, Error)> {
     let mut encoding = Box::new(Encoding::new(front, reply.clone()));
-    let (deadline, own) = (times.deadline, tasks.clone());
+    let ended = cut(tasks.clone(), times.deadline);
     let mut opening: Opening = Box::pin(async move {
         let opened = tokio::select! {
             biased;
             opened = exchange.open(Until::Content, encoding.as_mut()) => opened,
-            error = cut(&own, deadline) => Err(error),
+            error = ended => Err(error),
         };
         exchange.release_prompt();
         (exchange, encoding, opened)
@@ -178,13 +180,12 @@ pub async fn streamed(
         keepalive: times.keepalive,
         timer,
         last,
-        deadline,
-        tasks,
+        cut: Box::pin(cut(tasks, times.deadline)),
     })
 }
 
 /// Waits for what ends a request from outside: its time is over, or the gateway stops.
-async fn cut(tasks: &Tasks, deadline: Option<Instant>) -> Error {
+async fn cut(tasks: Tasks, deadline: Option<Instant>) -> Error {
     let late = async {
         match deadline {
             Some(at) => tokio::time::sleep_until(at).await,
@@ -270,7 +271,7 @@ impl Relay {
             State::Flowing(exchange, encoding) => tokio::select! {
                 biased;
                 read = exchange.read_on(encoding.as_mut()) => Step::Read(read),
-                error = cut(&self.tasks, self.deadline) => Step::Cut(error),
+                error = &mut self.cut => Step::Cut(error),
                 () = silent => Step::Silent,
             },
             State::Last(_) | State::Done => Step::Read(Ok(false)),

@@ -16,7 +16,7 @@ use crate::base::id::{AccountId, KeyId, ModelName};
 use crate::base::time::Timestamp;
 
 /// Most writes in one transaction.
-pub(super) const BATCH: usize = 512;
+pub(super) const BATCH: usize = 2048;
 
 /// Where a durable write's outcome is sent. The channel holds one, so sending never blocks.
 pub(super) type Ack = SyncSender<Result<(), StoreError>>;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use reqwest::RequestBuilder;
+use reqwest::{IntoUrl, RequestBuilder, Url};
 use serde::{Deserialize, Serialize};
 
 use self::envelope::bearer;
@@ -33,6 +33,8 @@ pub struct AntigravityClient {
     http: Arc<reqwest::Client>,
     bases: Vec<String>,
     setup_bases: Vec<String>,
+    /// Where prompts go, for each of `bases`.
+    generate: Vec<Url>,
     headers: HeaderMap,
     user_agent: String,
     metadata: BTreeMap<String, String>,
@@ -45,9 +47,15 @@ impl AntigravityClient {
     /// # Errors
     /// A header can't be sent, or the HTTP client can't be set up; a sentence for people.
     pub fn new(upstream: &model::Upstream, clients: &HttpClients) -> Result<Self, String> {
+        let bases = hosts(&upstream.base_urls);
+        let generate = |base: &String| {
+            Url::parse(&method_url(base, "streamGenerateContent?alt=sse"))
+                .map_err(|error| format!("expected an address in `base_urls`, found none: {error}"))
+        };
         Ok(Self {
             http: clients.get(upstream)?,
-            bases: hosts(&upstream.base_urls),
+            generate: bases.iter().map(generate).collect::<Result<_, _>>()?,
+            bases,
             setup_bases: hosts(if upstream.setup_urls.is_empty() {
                 &upstream.base_urls
             } else {
@@ -88,9 +96,9 @@ impl AntigravityClient {
         token: &Secret,
         body: Bytes,
     ) -> Result<Answer, Failure> {
-        let url = method_url(self.base(host)?, "streamGenerateContent?alt=sse");
+        let url = self.generate.get(host).ok_or_else(|| no_host(host))?;
         let request = self
-            .request(Method::POST, &url, token)?
+            .request(Method::POST, url.clone(), token)?
             .header(ACCEPT, HeaderValue::from_static("text/event-stream"))
             .body(body);
         let response = client::send(request, Endpoint::Generate, self.limits).await?;
@@ -167,13 +175,13 @@ impl AntigravityClient {
         self.bases
             .get(host)
             .map(String::as_str)
-            .ok_or_else(|| Failure::new(Class::Network, format!("there is no host {host}")))
+            .ok_or_else(|| no_host(host))
     }
 
     fn request(
         &self,
         method: Method,
-        url: &str,
+        url: impl IntoUrl,
         token: &Secret,
     ) -> Result<RequestBuilder, Failure> {
         let bearer =
@@ -300,6 +308,10 @@ impl SetupApi for HttpSetup<'_> {
         let answer = client.walk(&client.setup_bases, self.token, &call).await;
         read_operation(&answer.map_err(|refused| refused.failure)?)
     }
+}
+
+fn no_host(host: usize) -> Failure {
+    Failure::new(Class::Network, format!("there is no host {host}"))
 }
 
 /// `{base}/v1internal:{method}`.

@@ -174,7 +174,8 @@ fn is_standard(text: &[u8]) -> bool {
 /// Whether this is a letter of standard base64, padding not counted.
 fn is_letter(b: u8) -> bool {
     let lower = b | 0x20;
-    lower.is_ascii_lowercase() || b.is_ascii_digit() || b == b'+' || b == b'/'
+    // The slash stands right before the digits.
+    lower.is_ascii_lowercase() || matches!(b, b'/'..=b'9' | b'+')
 }
 
 fn repaired(text: &[u8]) -> Option<Vec<u8>> {

@@ -16,6 +16,8 @@ mod deps;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod doors;
 #[cfg(test)]
 mod endings;

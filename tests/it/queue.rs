@@ -63,9 +63,8 @@ async fn two_requests_behind_a_long_stream_are_served_in_order() {
     .await;
 }
 
-/// The same by the clock: `cargo test --test it -- --ignored`.
+/// The same by the clock.
 #[tokio::test]
-#[ignore = "takes 45 seconds"]
 async fn two_requests_behind_a_stream_of_45_seconds_are_served() {
     let script = json!({"rules": [{"times": 1, "do": {"answer_bytes": 460, "chunks": 46, "chunk_delay": "1s"}}]});
     let app = TestApp::start(

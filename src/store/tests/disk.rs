@@ -75,7 +75,7 @@ async fn a_failing_log_leaves_the_state_alone() {
     until("told", || store.health().log != Condition::Ok).await;
     store.put_token(token("main", 1)).await.unwrap();
     assert_eq!(store.health().state, Condition::Ok);
-    assert!(log.opened() > 1, "a broken handle is opened again");
+    until("a broken handle is opened again", || log.opened() > 1).await;
 }
 
 #[tokio::test]
@@ -117,8 +117,8 @@ async fn rows_beyond_the_bounds_are_counted_and_the_newest_value_stays() {
     }
     store.put_quota(quota("first", "m", 0.9));
     let health = store.health();
-    assert_eq!(health.queued_logs, 20);
-    assert_eq!(health.dropped_logs, 81);
+    // Rows that a try has in hand are not in the queue for that moment.
+    assert!(health.queued_logs <= 20, "{health:?}");
     assert!(health.dropped_writes > 0);
     state.trouble(None);
     log.trouble(None);
@@ -127,7 +127,9 @@ async fn rows_beyond_the_bounds_are_counted_and_the_newest_value_stays() {
     assert!(quotas.contains(&quota("first", "m", 0.9)), "{quotas:?}");
     let lost = usize::try_from(store.health().dropped_writes).unwrap();
     assert_eq!(quotas.len() + lost, 101);
-    assert_eq!(all_of(&store), 20);
+    let dropped = store.health().dropped_logs;
+    assert!(dropped > 0);
+    assert_eq!(all_of(&store) + dropped, 101);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A response body as a stream that fails when it falls silent.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -73,6 +73,22 @@ impl BodyStream {
         // Too late is as good as the end: what came is what there is.
         let _ = tokio::time::timeout(limit, reading).await;
         read
+    }
+
+    /// The next piece where it is there already; `None` where it has to be waited for. The task that reads the connection
+    /// gets one turn, to hand over what it holds.
+    pub async fn at_hand(&mut self) -> Option<Option<Result<Bytes, Failure>>> {
+        let mut turn = false;
+        poll_fn(|cx| match self.poll_next_unpin(cx) {
+            Poll::Ready(piece) => Poll::Ready(Some(piece)),
+            Poll::Pending if turn => Poll::Ready(None),
+            Poll::Pending => {
+                turn = true;
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        })
+        .await
     }
 
     /// Whether the silence has lasted too long; arranges to be woken when it has.

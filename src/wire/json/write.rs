@@ -10,14 +10,14 @@ pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
 /// Writes the inside of a JSON string.
 pub(crate) fn escape(out: &mut Vec<u8>, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    let bytes = text.as_bytes();
-    let mut start = 0;
-    for (i, &b) in bytes.iter().enumerate() {
-        if b >= 0x20 && b != b'"' && b != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&bytes[start..i]);
-        start = i + 1;
+    let mut rest = text.as_bytes();
+    loop {
+        let (plain, behind) = rest.split_at(plain(rest));
+        out.extend_from_slice(plain);
+        let Some((&b, behind)) = behind.split_first() else {
+            return;
+        };
+        rest = behind;
         match b {
             b'"' => out.extend_from_slice(b"\\\""),
             b'\\' => out.extend_from_slice(b"\\\\"),
@@ -31,7 +31,23 @@ pub(crate) fn escape(out: &mut Vec<u8>, text: &str) {
             }
         }
     }
-    out.extend_from_slice(&bytes[start..]);
+}
+
+/// How many bytes from the beginning stand in a JSON string as they are.
+fn plain(bytes: &[u8]) -> usize {
+    let special = |b: u8| b < 0x20 || b == b'"' || b == b'\\';
+    // Blocks of fixed length, looked at to their end, so that the compiler checks many bytes at once.
+    let (blocks, _) = bytes.as_chunks::<32>();
+    let clean = |block: &&[u8; 32]| {
+        let mut found = false;
+        for &b in *block {
+            found |= special(b);
+        }
+        !found
+    };
+    let checked = blocks.iter().take_while(clean).count() * 32;
+    let rest = &bytes[checked..];
+    checked + rest.iter().position(|&b| special(b)).unwrap_or(rest.len())
 }
 
 /// Writes a string or `null`.
@@ -79,6 +95,13 @@ mod tests {
             string(&mut out, &text);
             prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
             prop_assert!(!out.contains(&b'\n'));
+        }
+
+        #[test]
+        fn long_strings_read_back(text in "([ -~]{0,70}[\"\\\\\n\t\u{1}é]){0,6}") {
+            let mut out = Vec::new();
+            string(&mut out, &text);
+            prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
         }
 
         #[test]
