@@ -226,17 +226,19 @@ impl Call {
     ) -> Result<(), Failure> {
         let mut piece = self.body.next().await;
         let content = self.content;
-        for _ in 0..AT_ONCE {
+        let mut left = AT_ONCE;
+        loop {
             self.take(piece, recorder, sink)?;
-            if self.stop.is_some() || self.content != content {
-                break;
+            left -= 1;
+            // Asked before the next piece is taken off the body: what is taken must be handed on.
+            if left == 0 || self.stop.is_some() || self.content != content {
+                return Ok(());
             }
             match self.body.at_hand().await {
                 Some(next) => piece = next,
                 None => return Ok(()),
             }
         }
-        Ok(())
     }
 
     /// Hands on the events of one piece; `None` is the end of the body.

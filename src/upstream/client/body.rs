@@ -81,7 +81,11 @@ impl BodyStream {
         let mut turn = false;
         poll_fn(|cx| match self.poll_next_unpin(cx) {
             Poll::Ready(piece) => Poll::Ready(Some(piece)),
-            Poll::Pending if turn => Poll::Ready(None),
+            Poll::Pending if turn => {
+                // Nobody waits from here on: a slow client must not make the upstream look silent.
+                self.waiting_since = None;
+                Poll::Ready(None)
+            }
             Poll::Pending => {
                 turn = true;
                 cx.waker().wake_by_ref();
