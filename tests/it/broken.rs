@@ -178,16 +178,22 @@ async fn silent_streams_get_keepalives_before_and_after_the_first_content() {
 }
 
 #[tokio::test]
-async fn a_stop_while_streaming_ends_in_an_error_event() {
+async fn a_stop_ends_what_runs_with_an_error() {
     join_all(BOTH.map(async |dialect| {
         let script = json!({"text": "abcd", "chunks": 2, "pause_until_released": true});
-        let mut app = TestApp::start(Setup::new(&["alice"]), script).await;
+        let mut app = TestApp::start(Setup::new(&["alice"]).unlimited(), script).await;
         let mut stream = app.stream(dialect, FLASH, "hi").await;
         assert_eq!(stream.text().await.as_deref(), Some("ab"));
         let id = stream.id.clone();
+        let request = app.request(dialect, &dialect.saying(FLASH, "hi", false));
+        let whole = app.aside(Got::read(request));
+        let both = app.sim.until(|sim| sim.in_flight("alice@example.com") == 2);
+        within("both calls", both).await;
         let stopping = app.take().stop(std::future::ready(()));
         let (speech, ()) = tokio::join!(stream.rest(), within("the stop", stopping));
         speech.assert_failed();
+        // A whole answer is a proper error instead.
+        assert_eq!(whole.await.unwrap().error(dialect).status, 503);
         app.restart().await;
         let record = app.log(&id).await;
         assert_eq!(record.error.unwrap().kind, "unavailable");

@@ -2,6 +2,8 @@
 
 // The attributes tell the lints that helpers here are tests too.
 #[cfg(test)]
+mod a_long_stream;
+#[cfg(test)]
 mod answers;
 #[cfg(test)]
 mod arch;
