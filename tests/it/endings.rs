@@ -59,15 +59,26 @@ async fn assert_ends(what: Value, tries: usize, words: Words, retry_after: Optio
             let setup = four()
                 .routing("max_attempts", 8)
                 .routing("queue_timeout", "1s")
-                .routing("capacity_cooldown", "30s")
-                .upstream("first_byte_timeout", "300ms");
+                .routing("capacity_cooldown", "30s");
+            let setup = if what.get("first_byte_delay").is_some() {
+                setup.upstream("first_byte_timeout", "300ms")
+            } else {
+                setup
+            };
             let app = TestApp::start(setup, json!({"rules": [{"do": what}]})).await;
             let got = app
                 .send(dialect, &dialect.saying(FLASH, "hi", stream))
                 .await;
             let told = got.error(dialect);
             assert_told(&told, dialect, words);
-            assert_eq!(told.retry_after, retry_after, "{what}");
+            // A busy machine takes a moment for the tries, so that less is left than was said.
+            let said = retry_after.map(|most| most.saturating_sub(3)..=most);
+            assert_eq!(told.retry_after.is_some(), said.is_some(), "{what}");
+            let left = told.retry_after.unwrap_or_default();
+            assert!(
+                said.is_none_or(|said| said.contains(&left)),
+                "{what} {told:?}"
+            );
             for secret in SECRETS {
                 assert!(!got.text.contains(secret), "{}", got.text);
             }
