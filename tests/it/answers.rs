@@ -180,7 +180,7 @@ async fn usage_is_told_and_kept() {
             ),
         };
         assert_eq!((output, cached), (&json!(2), &json!(1)));
-        let whole = input.as_u64().unwrap() + u64::from(dialect != OpenAi);
+        let whole = input.as_u64().unwrap() + u64::from(dialect == Anthropic);
         assert_eq!((row.input_total(), row.output_total()), (whole, 2));
     }
     let mut body = OpenAi.saying(FLASH, "hi", true);

@@ -19,11 +19,18 @@ const FAULTS: [(&str, &str); 5] = [
     ("stall", "timeout"),
 ];
 
-/// Alice goes first; a stall is noticed soon.
+/// A stall is noticed soon, where one is to come.
+fn noticing(fault: &str, setup: Setup) -> Setup {
+    if fault == "stall" {
+        setup.upstream("idle_timeout", "500ms")
+    } else {
+        setup
+    }
+}
+
+/// Alice goes first.
 fn alice_first() -> Setup {
-    Setup::new(&["alice", "bob"])
-        .account_set("bob", "tier", 2)
-        .upstream("idle_timeout", "200ms")
+    Setup::new(&["alice", "bob"]).account_set("bob", "tier", 2)
 }
 
 /// Alice breaks off after so many chunks; bob is well.
@@ -37,7 +44,7 @@ async fn after_the_first_content_the_client_gets_its_dialects_error_event() {
         join_all(BOTH.map(async |dialect| {
             let script =
                 json!({"text": "abcdefgh", "chunks": 4, "pause_until_released": 2, fault: 2});
-            let setup = Setup::new(&["alice", "bob"]).upstream("idle_timeout", "200ms");
+            let setup = noticing(fault, Setup::new(&["alice", "bob"]));
             let app = TestApp::start(setup, script).await;
             let mut stream = app.stream(dialect, FLASH, "hi").await;
             assert_eq!(stream.text().await.as_deref(), Some("ab"));
@@ -63,7 +70,7 @@ async fn after_the_first_content_the_client_gets_its_dialects_error_event() {
 async fn before_the_first_content_another_account_serves() {
     for (fault, class) in FAULTS {
         for dialect in BOTH {
-            let app = TestApp::start(alice_first(), alice_breaks(fault, 0)).await;
+            let app = TestApp::start(noticing(fault, alice_first()), alice_breaks(fault, 0)).await;
             let stream = app.stream(dialect, FLASH, "hi").await;
             let id = stream.id.clone();
             let speech = stream.rest().await;
@@ -79,7 +86,7 @@ async fn before_the_first_content_another_account_serves() {
 async fn a_whole_answer_that_breaks_off_is_asked_for_again_elsewhere() {
     for (fault, class) in FAULTS {
         for dialect in BOTH {
-            let app = TestApp::start(alice_first(), alice_breaks(fault, 2)).await;
+            let app = TestApp::start(noticing(fault, alice_first()), alice_breaks(fault, 2)).await;
             let got = app.say(dialect, FLASH, "hi").await;
             assert_eq!(got.said(dialect), "abcdefgh", "{fault}");
             let expected = [format!("alice {class}"), "bob ok".to_owned()];
@@ -98,9 +105,7 @@ async fn where_nobody_else_is_left_the_status_is_a_proper_one() {
         ("stall", 504, 504),
     ] {
         join_all(BOTH.map(async |dialect| {
-            let setup = Setup::new(&["alice"])
-                .upstream("idle_timeout", "200ms")
-                .routing("max_attempts", 1);
+            let setup = noticing(fault, Setup::new(&["alice"])).routing("max_attempts", 1);
             let app =
                 TestApp::start(setup, json!({"text": "abcdefgh", "chunks": 4, fault: 0})).await;
             let status = if dialect == Dialect::OpenAi {
@@ -178,16 +183,22 @@ async fn silent_streams_get_keepalives_before_and_after_the_first_content() {
 }
 
 #[tokio::test]
-async fn a_stop_while_streaming_ends_in_an_error_event() {
+async fn a_stop_ends_what_runs_with_an_error() {
     join_all(BOTH.map(async |dialect| {
         let script = json!({"text": "abcd", "chunks": 2, "pause_until_released": true});
-        let mut app = TestApp::start(Setup::new(&["alice"]), script).await;
+        let mut app = TestApp::start(Setup::new(&["alice"]).unlimited(), script).await;
         let mut stream = app.stream(dialect, FLASH, "hi").await;
         assert_eq!(stream.text().await.as_deref(), Some("ab"));
         let id = stream.id.clone();
+        let request = app.request(dialect, &dialect.saying(FLASH, "hi", false));
+        let whole = app.aside(Got::read(request));
+        let both = app.sim.until(|sim| sim.in_flight("alice@example.com") == 2);
+        within("both calls", both).await;
         let stopping = app.take().stop(std::future::ready(()));
         let (speech, ()) = tokio::join!(stream.rest(), within("the stop", stopping));
         speech.assert_failed();
+        // A whole answer is a proper error instead.
+        assert_eq!(whole.await.unwrap().error(dialect).status, 503);
         app.restart().await;
         let record = app.log(&id).await;
         assert_eq!(record.error.unwrap().kind, "unavailable");

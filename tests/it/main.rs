@@ -2,6 +2,8 @@
 
 // The attributes tell the lints that helpers here are tests too.
 #[cfg(test)]
+mod a_long_stream;
+#[cfg(test)]
 mod answers;
 #[cfg(test)]
 mod arch;
@@ -17,6 +19,10 @@ mod deps;
 mod disk;
 #[cfg(test)]
 mod docs;
+#[cfg(test)]
+mod doors;
+#[cfg(test)]
+mod endings;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
@@ -37,5 +43,7 @@ mod support;
 mod table;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod trials;
 #[cfg(test)]
 mod vectors;

@@ -1,7 +1,5 @@
 //! Point 7, first half: who waits for a slot, in which order, within which limits; and clients that leave.
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -61,29 +59,6 @@ async fn two_requests_behind_a_long_stream_are_served_in_order() {
         assert!(app.log(second.id()).await.queue_ms > 0);
     }))
     .await;
-}
-
-/// The same by the clock.
-#[tokio::test]
-async fn two_requests_behind_a_stream_of_45_seconds_are_served() {
-    let script = json!({"rules": [{"times": 1, "do": {"answer_bytes": 460, "chunks": 46, "chunk_delay": "1s"}}]});
-    let app = TestApp::start(
-        Setup::new(&["alice"]).without(&["routing"], "queue_timeout"),
-        script,
-    )
-    .await;
-    let mut long = app.stream(OpenAi, FLASH, "long").await;
-    long.text().await.unwrap();
-    let began = tokio::time::Instant::now();
-    let behind = BOTH.map(|dialect| {
-        let request = app.request(dialect, &dialect.saying(FLASH, "behind", false));
-        app.aside(async move { (dialect, request.send().await.unwrap().status()) })
-    });
-    long.rest().await.assert_whole();
-    assert!(began.elapsed() > Duration::from_secs(40));
-    for (dialect, status) in join_all(behind).await.into_iter().map(Result::unwrap) {
-        assert_eq!(status, 200, "{dialect:?}");
-    }
 }
 
 #[tokio::test]

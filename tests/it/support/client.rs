@@ -38,11 +38,7 @@ impl Dialect {
     }
 
     /// A request with these messages.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "callers write the value in place"
-    )]
-    pub(crate) fn asking(self, model: &str, messages: Value) -> Value {
+    pub(crate) fn asking(self, model: &str, messages: &Value) -> Value {
         let mut body = json!({"model": model, "messages": messages});
         if self == Anthropic {
             body["max_tokens"] = json!(8192);
@@ -52,7 +48,7 @@ impl Dialect {
 
     /// A request that says one thing.
     pub(crate) fn saying(self, model: &str, text: &str, stream: bool) -> Value {
-        let mut body = self.asking(model, json!([{"role": "user", "content": text}]));
+        let mut body = self.asking(model, &json!([{"role": "user", "content": text}]));
         if stream {
             body["stream"] = json!(true);
         }
@@ -243,12 +239,11 @@ impl Stream {
     /// Sends a request whose answer must be a stream.
     pub(crate) async fn open(dialect: Dialect, request: reqwest::RequestBuilder) -> Self {
         let response = within("a stream", request.send()).await.unwrap();
-        let status = response.status().as_u16();
-        assert!(
-            status == 200,
-            "{status}: {}",
-            response.text().await.unwrap()
-        );
+        let status = response.status();
+        if status != 200 {
+            let text = response.text().await.unwrap();
+            panic!("{status}: {text}");
+        }
         let headers = response.headers();
         assert_eq!(headers["content-type"], "text/event-stream");
         assert_eq!(headers["cache-control"], "no-cache");
