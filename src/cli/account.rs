@@ -51,6 +51,18 @@ pub struct Named {
     pub serve: serve::Args,
 }
 
+impl Args {
+    /// Where the configuration and the state are.
+    pub fn serve_args(&mut self) -> &mut serve::Args {
+        match &mut self.action {
+            Action::Release(named)
+            | Action::Pause(named)
+            | Action::Resume(named)
+            | Action::Refresh(named) => &mut named.serve,
+        }
+    }
+}
+
 /// Asks the running gateway over its socket.
 ///
 /// # Errors
