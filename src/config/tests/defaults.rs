@@ -76,6 +76,8 @@ fn tables_that_are_not_given_take_the_defaults() {
         accounts: BTreeMap::new(),
         keys: BTreeMap::new(),
         models: BTreeMap::new(),
+        inert: Vec::new(),
+        locked: BTreeMap::new(),
     };
     assert_eq!(config, wanted);
 }
