@@ -1,5 +1,6 @@
 mod laws;
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use super::*;
@@ -80,115 +81,133 @@ fn lines(plan: &Plan) -> Vec<String> {
     changes.chain(effects).collect()
 }
 
+/// A replacement in the base text, and what the plan then says.
+type Case = (&'static str, &'static str, &'static [&'static str]);
+
+const OF_KEYS: &[Case] = &[
+    (
+        "[keys.k]",
+        "[keys.k]\nenabled = false",
+        &["changed keys.k high enabled turned off: clients that hold it are refused"],
+    ),
+    (
+        "first-key",
+        "other-key",
+        &["changed keys.k high key replaced: clients that hold the present key are refused"],
+    ),
+    (
+        "rpm = 50\n",
+        "expires = 2020-01-01\n",
+        &["changed keys.k high expires in the past: clients that hold it are refused"],
+    ),
+    (
+        "rpm = 50\n",
+        "rpm = 50\nexpires = 2099-01-01\n",
+        &["changed keys.k medium expires lowered: it ends sooner"],
+    ),
+    (
+        "[keys.k]",
+        "[keys.k]\nmodels = [\"m\"]",
+        &["changed keys.k medium models loses an item: some models are refused to it"],
+    ),
+];
+
+const OF_ACCOUNTS: &[Case] = &[
+    (
+        "[accounts.b]",
+        "[accounts.b]\nenabled = false",
+        &[
+            "changed accounts.b high enabled turned off: the account is lost",
+            "effect keys.k high none of the accounts that it may use is left",
+            "effect models.n high no account is left that can serve it",
+        ],
+    ),
+    (
+        "env = \"A\"",
+        "env = \"A2\"",
+        &[
+            "changed accounts.a high credential replaced: the account is lost unless the new one works",
+        ],
+    ),
+    (
+        "[accounts.a]",
+        "[accounts.a]\nmax_concurrent = 3",
+        &["changed accounts.a medium max_concurrent lowered: fewer requests run at once"],
+    ),
+    (
+        "[accounts.a]",
+        "[accounts.a]\nmax_concurrent = 0",
+        &["changed accounts.a low"],
+    ),
+];
+
+const OF_MODELS: &[Case] = &[
+    (
+        "[models.n]\nroute = [\"g/n-1\"]\n",
+        "",
+        &["removed models.n high clients that ask for it get 404"],
+    ),
+    (
+        "aliases = [\"m-alias\"]\n[models.n]\nroute = [\"g/n-1\"]\n",
+        "aliases = [\"m-alias\", \"n\"]\n",
+        &[
+            "changed models.m low",
+            "removed models.n medium another entry answers for its name",
+        ],
+    ),
+    (
+        "aliases = [\"m-alias\"]\n",
+        "",
+        &["changed models.m high aliases loses a name: clients that ask by that name get 404"],
+    ),
+    (
+        "g/n-1",
+        "g/x-1",
+        &["changed models.n medium route changed: requests go elsewhere"],
+    ),
+];
+
+const OF_SETTINGS: &[Case] = &[
+    (
+        "max_concurrent_per_account = 4",
+        "max_concurrent_per_account = 2",
+        &[
+            "changed routing medium max_concurrent_per_account lowered: more requests wait or are refused",
+        ],
+    ),
+    (
+        "max_concurrent_per_account = 4",
+        "max_concurrent_per_account = 0",
+        &["changed routing low"],
+    ),
+    (
+        "https://one.example",
+        "https://two.example",
+        &[
+            "changed upstreams.g high base_urls gains an item: prompts and tokens go to another host",
+        ],
+    ),
+    (
+        "[routing]",
+        "[server]\nlisten = \"0.0.0.0:8088\"\n[routing]",
+        &["changed server high listen no longer loopback: other machines can reach it"],
+    ),
+    (
+        "[routing]",
+        "[server]\nlisten = \"127.0.0.1:9\"\n[routing]",
+        &["changed server medium listen changed: clients must use the new address"],
+    ),
+    (
+        "[routing]",
+        "[state]\npath = \"other\"\n[routing]",
+        &["changed state medium path changed: another store is used, after a restart"],
+    ),
+];
+
 #[test]
 fn each_risk_is_told() {
-    let no_expiry = "rpm = 50\n";
-    for (edits, expected) in [
-        (
-            vec![("[keys.k]", "[keys.k]\nenabled = false")],
-            vec!["changed keys.k high enabled turned off: clients that hold it are refused"],
-        ),
-        (
-            vec![("first-key", "other-key")],
-            vec!["changed keys.k high key replaced: clients that hold the present key are refused"],
-        ),
-        (
-            vec![(no_expiry, "expires = 2020-01-01\n")],
-            vec!["changed keys.k high expires in the past: clients that hold it are refused"],
-        ),
-        (
-            vec![(no_expiry, "rpm = 50\nexpires = 2099-01-01\n")],
-            vec!["changed keys.k medium expires lowered: it ends sooner"],
-        ),
-        (
-            vec![("[keys.k]", "[keys.k]\nmodels = [\"m\"]")],
-            vec!["changed keys.k medium models loses an item: some models are refused to it"],
-        ),
-        (
-            vec![("[accounts.b]", "[accounts.b]\nenabled = false")],
-            vec![
-                "changed accounts.b high enabled turned off: the account is lost",
-                "effect keys.k high none of the accounts that it may use is left",
-                "effect models.n high no account is left that can serve it",
-            ],
-        ),
-        (
-            vec![("env = \"A\"", "env = \"A2\"")],
-            vec![
-                "changed accounts.a high credential replaced: the account is lost unless the new one works",
-            ],
-        ),
-        (
-            vec![("[accounts.a]", "[accounts.a]\nmax_concurrent = 3")],
-            vec!["changed accounts.a medium max_concurrent lowered: fewer requests run at once"],
-        ),
-        (
-            vec![("[accounts.a]", "[accounts.a]\nmax_concurrent = 0")],
-            vec!["changed accounts.a low"],
-        ),
-        (
-            vec![(
-                "max_concurrent_per_account = 4",
-                "max_concurrent_per_account = 2",
-            )],
-            vec![
-                "changed routing medium max_concurrent_per_account lowered: more requests wait or are refused",
-            ],
-        ),
-        (
-            vec![(
-                "max_concurrent_per_account = 4",
-                "max_concurrent_per_account = 0",
-            )],
-            vec!["changed routing low"],
-        ),
-        (
-            vec![("[models.n]\nroute = [\"g/n-1\"]\n", "")],
-            vec!["removed models.n high clients that ask for it get 404"],
-        ),
-        (
-            vec![
-                ("[models.n]\nroute = [\"g/n-1\"]\n", ""),
-                ("\"m-alias\"", "\"m-alias\", \"n\""),
-            ],
-            vec![
-                "changed models.m low",
-                "removed models.n medium another entry answers for its name",
-            ],
-        ),
-        (
-            vec![("aliases = [\"m-alias\"]\n", "")],
-            vec![
-                "changed models.m high aliases loses a name: clients that ask by that name get 404",
-            ],
-        ),
-        (
-            vec![("g/n-1", "g/x-1")],
-            vec!["changed models.n medium route changed: requests go elsewhere"],
-        ),
-        (
-            vec![("https://one.example", "https://two.example")],
-            vec![
-                "changed upstreams.g high base_urls gains an item: prompts and tokens go to another host",
-            ],
-        ),
-        (
-            vec![(
-                "[routing]",
-                "[server]\nlisten = \"0.0.0.0:8088\"\n[routing]",
-            )],
-            vec!["changed server high listen no longer loopback: other machines can reach it"],
-        ),
-        (
-            vec![("[routing]", "[server]\nlisten = \"127.0.0.1:9\"\n[routing]")],
-            vec!["changed server medium listen changed: clients must use the new address"],
-        ),
-        (
-            vec![("[routing]", "[state]\npath = \"other\"\n[routing]")],
-            vec!["changed state medium path changed: another store is used, after a restart"],
-        ),
-    ] {
-        assert_eq!(lines(&edited(&edits)), expected, "{edits:?}");
+    for (from, to, expected) in [OF_KEYS, OF_ACCOUNTS, OF_MODELS, OF_SETTINGS].concat() {
+        assert_eq!(lines(&edited(&[(from, to)])), expected, "{from} -> {to}");
     }
 }
 
@@ -344,12 +363,13 @@ fn the_table_of_risks_is_documented() {
     let documented = include_str!("../../../docs/plan.md");
     let mut table = String::from("| Risk | What changes | Why |\n|---|---|---|\n");
     for row in rows() {
-        table.push_str(&format!(
-            "| {} | {} | {} |\n",
+        let _ = writeln!(
+            table,
+            "| {} | {} | {} |",
             row.risk.as_str(),
             row.what,
             row.why
-        ));
+        );
     }
     assert!(
         documented.contains(&table),
