@@ -1,6 +1,7 @@
 //! L5: what is in force, what lives across reloads, and the jobs that keep it fresh.
 
 pub mod account;
+pub mod board;
 pub mod build;
 pub mod controller;
 pub mod handle;
@@ -10,6 +11,7 @@ pub mod lane;
 pub mod numbers;
 pub mod project;
 pub mod registry;
+pub mod rows;
 pub mod snapshot;
 pub mod standing;
 pub mod tokens;

@@ -10,12 +10,11 @@ use crate::base::id::{AccountId, UpstreamId};
 use crate::config::model::{Account, Affinity, Config, KeyValue, Model};
 use crate::config::secret::Resolver;
 use crate::ir::Family;
-use crate::pool::candidate::Fixed;
-use crate::pool::select::Best;
 use crate::runtime::account::AccountState;
 use crate::runtime::handle::UpstreamHandle;
 use crate::runtime::numbers::AccountSet;
 use crate::runtime::registry::Registry;
+use crate::runtime::rows::Rows;
 use crate::runtime::snapshot::{KeyEntry, Listed, Route, RouteTarget, Seat, Snapshot};
 use crate::wire::ModelInfo;
 
@@ -281,22 +280,14 @@ impl Wiring<'_> {
             .and_then(|m| m.max_output)
             .and_then(|n| u32::try_from(n).ok());
         let (seats, left_out) = self.seats(upstream, &model);
-        let fixed: Vec<_> = seats
-            .iter()
-            .map(|seat| Fixed {
-                hash: seat.hash,
-                weight: seat.weight,
-                tier: seat.tier,
-            })
-            .collect();
+        let state = self.registry.model(upstream, &model);
         Some(RouteTarget {
             family: family.or_else(|| Family::of(&model)),
             max_output: [max_output, theirs].into_iter().flatten().min(),
-            state: self.registry.model(upstream, &model),
             limit: self.config.routing.max_concurrent_per_model,
-            best: Best::of(fixed.iter().copied()),
-            fixed,
+            rows: Rows::of(&seats, &self.registry.board, &state),
             seats,
+            state,
             left_out,
             upstream: Arc::clone(handle),
             model,
@@ -330,9 +321,7 @@ impl Wiring<'_> {
     fn seat(&self, account: &Account, state: &Arc<AccountState>, model: &str) -> Seat {
         Seat {
             lane: state.lane(model),
-            number: state.number,
-            hash: state.hash,
-            in_flight: Arc::clone(&state.in_flight),
+            in_flight: state.in_flight.clone(),
             account: Arc::clone(state),
             weight: account.weight,
             tier: account.tier,
