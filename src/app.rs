@@ -1,9 +1,9 @@
 //! L8: starts every part in order, stops in reverse. The one file that knows them all.
 
 pub mod log;
+mod opening;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::runtime::registry::Registry;
 use crate::runtime::{Runtime, jobs};
 use crate::server::listener::{Bound, Listener};
 use crate::server::{Gateway, routes, socket};
-use crate::store::{self, Retention, Store};
+use crate::store::{Retention, Store};
 
 /// How long the end waits for the disk.
 const CLOSE: Duration = Duration::from_secs(10);
@@ -90,8 +90,13 @@ impl App {
         let state = places.state_dir.join(&read.config.state.path);
         let identity = secret::identity_path(&read.config, &places.state_dir);
         let keyring = Keyring::open(&identity, secret::has_sealed(&read.secrets))?;
-        let store =
-            open_store(state.clone(), Arc::clone(&keyring), retention(&read.config)).await?;
+        let store = opening::open(
+            &state,
+            Arc::clone(&keyring),
+            retention(&read.config),
+            read.config.server.drain_timeout,
+        )
+        .await?;
         let mut learned = store.load().map_err(|e| e.to_string())?;
         let registry = Registry::new(store.clone(), tasks.clone(), &mut learned);
         let generation = store.next_generation().await;
@@ -223,22 +228,6 @@ async fn stop_signal(term: &mut Signal, interrupt: &mut Signal) {
         _ = term.recv() => {}
         _ = interrupt.recv() => {}
     }
-}
-
-async fn open_store(
-    path: PathBuf,
-    keyring: Arc<Keyring>,
-    retention: Retention,
-) -> Result<Store, String> {
-    let options = store::Options {
-        retention,
-        ..store::Options::default()
-    };
-    // Opening reads and may repair: not on a thread that serves.
-    let opened = tokio::task::spawn_blocking(move || Store::open(&path, keyring, options)).await;
-    opened
-        .map_err(|e| e.to_string())?
-        .map_err(|e| e.to_string())
 }
 
 /// How long and how much the store keeps.

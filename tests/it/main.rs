@@ -34,6 +34,8 @@ mod queue;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod rolling;
+#[cfg(test)]
 mod signatures;
 #[cfg(test)]
 mod streaming;
