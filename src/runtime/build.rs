@@ -14,6 +14,7 @@ use crate::pool::candidate::Fixed;
 use crate::pool::select::Best;
 use crate::runtime::account::AccountState;
 use crate::runtime::handle::UpstreamHandle;
+use crate::runtime::metrics::ModelCounts;
 use crate::runtime::numbers::AccountSet;
 use crate::runtime::registry::Registry;
 use crate::runtime::snapshot::{KeyEntry, Listed, Route, RouteTarget, Seat, Snapshot};
@@ -50,6 +51,7 @@ pub fn build(config: Arc<Config>, context: &Context<'_>) -> Result<Snapshot, Vec
         upstreams: &upstreams,
         accounts: &accounts,
         registry: context.registry,
+        present: context.present,
     };
     let (routes, listed) = wiring.routes();
     let (generation, revision) = (context.generation, context.revision);
@@ -191,6 +193,7 @@ struct Wiring<'a> {
     upstreams: &'a Upstreams,
     accounts: &'a Accounts,
     registry: &'a Registry,
+    present: Option<&'a Snapshot>,
 }
 
 impl Wiring<'_> {
@@ -224,6 +227,7 @@ impl Wiring<'_> {
                     strategy,
                     affinity: self.affinity(),
                     thinking: None,
+                    counts: Arc::clone(&self.registry.metrics.discovered),
                 });
                 routes.insert(found.id.clone(), Arc::clone(&route));
                 let info = ModelInfo {
@@ -256,7 +260,16 @@ impl Wiring<'_> {
             strategy: model.strategy.unwrap_or(self.config.routing.strategy),
             affinity: self.affinity(),
             thinking: model.thinking,
+            counts: self.counts(name),
         }
+    }
+
+    /// The counts of a model of the file go on while the file names it.
+    fn counts(&self, name: &str) -> Arc<ModelCounts> {
+        self.present
+            .filter(|present| present.config.models.contains_key(name))
+            .and_then(|present| present.route(name))
+            .map_or_else(Arc::default, |route| Arc::clone(&route.counts))
     }
 
     fn target(

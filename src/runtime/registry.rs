@@ -15,6 +15,7 @@ use crate::pool::state::{Cooldown, Machine, Standing};
 use crate::runtime::account::{AccountState, InFlight};
 use crate::runtime::handle::UpstreamHandle;
 use crate::runtime::lane::ModelState;
+use crate::runtime::metrics::Metrics;
 use crate::runtime::numbers::Numbers;
 use crate::runtime::project::Project;
 use crate::runtime::standing;
@@ -36,6 +37,8 @@ pub struct Registry {
     pub http: HttpClients,
     /// Accounts by number.
     pub numbers: Numbers,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 struct Known {
@@ -91,6 +94,7 @@ impl Registry {
             tasks,
             http: HttpClients::new(),
             numbers: Numbers::default(),
+            metrics: Arc::default(),
         }
     }
 
@@ -214,6 +218,12 @@ impl Registry {
                 .entry((upstream.clone(), model.to_owned()))
                 .or_default(),
         )
+    }
+
+    /// How many models cool for all accounts.
+    pub fn cooling_models(&self, now: Timestamp) -> usize {
+        let models = self.models.lock();
+        models.values().filter(|m| m.ready_at() > now).count()
     }
 
     /// Accounts that no snapshot names any more wait for their return a while: taking one out of use and back in makes
