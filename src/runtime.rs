@@ -8,6 +8,7 @@ pub mod handle;
 pub mod jobs;
 pub mod keyring;
 pub mod lane;
+pub mod metrics;
 pub mod numbers;
 pub mod project;
 pub mod registry;
@@ -32,6 +33,7 @@ use crate::pool::state::Effect;
 use crate::runtime::account::AccountState;
 use crate::runtime::controller::Reload;
 use crate::runtime::handle::UpstreamHandle;
+use crate::runtime::metrics::Metrics;
 use crate::runtime::project::Project;
 use crate::runtime::registry::Registry;
 use crate::runtime::snapshot::{RouteTarget, Seat, Snapshot};
@@ -74,6 +76,11 @@ impl Runtime {
             reload: Mutex::default(),
             started: Timestamp::now(),
         }
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.registry.metrics
     }
 
     /// The snapshot in force. A request keeps the one it began with.

@@ -123,6 +123,17 @@ impl AccountState {
         report(&self.health.lock().machine, offers, now)
     }
 
+    /// Tells of each bench in force: whether it is of the whole account, and what brought it.
+    pub fn benches(&self, now: Timestamp, mut tell: impl FnMut(bool, Class)) {
+        let health = self.health.lock();
+        for bench in health.machine.whole.iter().filter(|b| b.holds(now)) {
+            tell(true, bench.class);
+        }
+        for bench in health.machine.models.values().filter(|b| b.holds(now)) {
+            tell(false, bench.class);
+        }
+    }
+
     /// Whether its quotas can be asked for: somebody can sign in with it, and a person wants it used.
     pub fn can_be_asked(&self) -> bool {
         let health = self.health.lock();

@@ -214,6 +214,12 @@ impl Board {
         Arc::clone(models.entry(key).or_default())
     }
 
+    /// How many models cool for all accounts.
+    pub fn cooling_models(&self, now: Timestamp) -> usize {
+        let models = self.models.lock();
+        models.values().filter(|m| m.ready_at() > now).count()
+    }
+
     /// Time has passed: where the clock was set back, models' benches keep their length.
     pub fn tick(&self, now: Timestamp) {
         for model in self.models.lock().values() {

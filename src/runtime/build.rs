@@ -12,6 +12,7 @@ use crate::config::secret::Resolver;
 use crate::ir::Family;
 use crate::runtime::account::AccountState;
 use crate::runtime::handle::UpstreamHandle;
+use crate::runtime::metrics::ModelCounts;
 use crate::runtime::numbers::AccountSet;
 use crate::runtime::registry::Registry;
 use crate::runtime::rows::Rows;
@@ -49,6 +50,7 @@ pub fn build(config: Arc<Config>, context: &Context<'_>) -> Result<Snapshot, Vec
         upstreams: &upstreams,
         accounts: &accounts,
         registry: context.registry,
+        present: context.present,
     };
     let (routes, listed) = wiring.routes();
     let (generation, revision) = (context.generation, context.revision);
@@ -190,6 +192,7 @@ struct Wiring<'a> {
     upstreams: &'a Upstreams,
     accounts: &'a Accounts,
     registry: &'a Registry,
+    present: Option<&'a Snapshot>,
 }
 
 impl Wiring<'_> {
@@ -223,6 +226,7 @@ impl Wiring<'_> {
                     strategy,
                     affinity: self.affinity(),
                     thinking: None,
+                    counts: Arc::clone(&self.registry.metrics.discovered),
                 });
                 routes.insert(found.id.clone(), Arc::clone(&route));
                 let info = ModelInfo {
@@ -255,7 +259,16 @@ impl Wiring<'_> {
             strategy: model.strategy.unwrap_or(self.config.routing.strategy),
             affinity: self.affinity(),
             thinking: model.thinking,
+            counts: self.counts(name),
         }
+    }
+
+    /// The counts of a model of the file go on while the file names it.
+    fn counts(&self, name: &str) -> Arc<ModelCounts> {
+        self.present
+            .filter(|present| present.config.models.contains_key(name))
+            .and_then(|present| present.route(name))
+            .map_or_else(Arc::default, |route| Arc::clone(&route.counts))
     }
 
     fn target(

@@ -16,6 +16,7 @@ use crate::runtime::account::AccountState;
 use crate::runtime::board::Board;
 use crate::runtime::handle::UpstreamHandle;
 use crate::runtime::lane::ModelState;
+use crate::runtime::metrics::Metrics;
 use crate::runtime::numbers::Numbers;
 use crate::runtime::project::Project;
 use crate::runtime::standing;
@@ -38,6 +39,8 @@ pub struct Registry {
     pub numbers: Numbers,
     /// What selection reads.
     pub board: Arc<Board>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 struct Known {
@@ -93,6 +96,7 @@ impl Registry {
             http: HttpClients::new(),
             numbers: Numbers::default(),
             board: Arc::default(),
+            metrics: Arc::default(),
         }
     }
 
@@ -209,6 +213,11 @@ impl Registry {
     /// The state of a model of an upstream.
     pub fn model(&self, upstream: &UpstreamId, model: &str) -> Arc<ModelState> {
         self.board.model(upstream, model)
+    }
+
+    /// How many models cool for all accounts.
+    pub fn cooling_models(&self, now: Timestamp) -> usize {
+        self.board.cooling_models(now)
     }
 
     /// Accounts that no snapshot names any more wait for their return a while: taking one out of use and back in makes

@@ -12,11 +12,13 @@ use crate::base::id::{AccountId, KeyId, UpstreamId};
 use crate::base::time::Timestamp;
 use crate::config::model::{Config, Strategy};
 use crate::ir::{Family, ThinkingDefault};
+use crate::pool::report::Offer;
 use crate::pool::select::Pick;
 use crate::runtime::account::AccountState;
 use crate::runtime::board::{InFlight, Spot};
 use crate::runtime::handle::UpstreamHandle;
 use crate::runtime::lane::{Lane, ModelState};
+use crate::runtime::metrics::ModelCounts;
 use crate::runtime::numbers::AccountSet;
 use crate::runtime::rows::Rows;
 use crate::wire::ModelInfo;
@@ -101,6 +103,8 @@ pub struct Route {
     pub affinity: bool,
     /// Where the client says nothing of thinking.
     pub thinking: Option<ThinkingDefault>,
+    /// What is counted for it; those that the file does not name share theirs.
+    pub counts: Arc<ModelCounts>,
 }
 
 /// One step of a route.
@@ -146,6 +150,18 @@ pub struct Seat {
 }
 
 impl Seat {
+    /// What the account's state goes by as far as this seat's model goes.
+    pub fn offer(&self, now: Timestamp) -> Offer<'_> {
+        Offer {
+            model: &self.lane.model,
+            empty_until: if self.credits {
+                None
+            } else {
+                self.lane.empty_until(now)
+            },
+        }
+    }
+
     /// Most calls in flight: one while the account is on trial.
     pub fn limit(&self) -> Option<u32> {
         if self.account.on_trial() {
