@@ -94,14 +94,14 @@ impl Dispatcher {
         mut request: ir::Request,
     ) -> Result<Answered, Error> {
         let mut ticket = Ticket::open(
-            self.runtime.store.clone(),
+            &self.runtime,
             asker.id,
             asker.front.dialect(),
             &asker.key.id,
         );
         let resolved = self.resolve(&asker, &mut request).await;
-        let name = resolved.as_ref().ok().map(|(route, _)| route.name.clone());
-        ticket.asked(&request.model, name.as_deref(), request.stream);
+        let route = resolved.as_ref().ok().map(|(route, _)| route);
+        ticket.asked(&request.model, route, request.stream);
         let (route, snapshot) = match resolved {
             Ok(resolved) => resolved,
             Err(error) => {
@@ -179,7 +179,7 @@ impl Dispatcher {
 
     /// A request that got past its key but could not be read: it has its row too.
     pub fn refused(&self, id: RequestId, front: Front, key: &KeyEntry, error: &Error) {
-        let mut ticket = Ticket::open(self.runtime.store.clone(), id, front.dialect(), &key.id);
+        let mut ticket = Ticket::open(&self.runtime, id, front.dialect(), &key.id);
         ticket.failed(error, status(front, error));
     }
 

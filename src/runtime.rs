@@ -1,15 +1,18 @@
 //! L5: what is in force, what lives across reloads, and the jobs that keep it fresh.
 
 pub mod account;
+pub mod board;
 pub mod build;
 pub mod controller;
 pub mod handle;
 pub mod jobs;
 pub mod keyring;
 pub mod lane;
+pub mod metrics;
 pub mod numbers;
 pub mod project;
 pub mod registry;
+pub mod rows;
 pub mod snapshot;
 pub mod standing;
 pub mod tokens;
@@ -30,6 +33,7 @@ use crate::pool::state::Effect;
 use crate::runtime::account::AccountState;
 use crate::runtime::controller::Reload;
 use crate::runtime::handle::UpstreamHandle;
+use crate::runtime::metrics::Metrics;
 use crate::runtime::project::Project;
 use crate::runtime::registry::Registry;
 use crate::runtime::snapshot::{RouteTarget, Seat, Snapshot};
@@ -72,6 +76,11 @@ impl Runtime {
             reload: Mutex::default(),
             started: Timestamp::now(),
         }
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.registry.metrics
     }
 
     /// The snapshot in force. A request keeps the one it began with.

@@ -11,6 +11,7 @@ mod change;
 mod crypt;
 #[cfg(test)]
 mod fault;
+mod holder;
 mod index;
 mod log;
 mod migrate;
@@ -42,6 +43,7 @@ use crate::base::id::{AccountId, KeyId, ModelName};
 use crate::base::time::Timestamp;
 
 pub use crypt::KeyWrap;
+pub use holder::Holder;
 pub use log::{Cursor, Filter, LogPage, MAX_PAGE, StatusFilter};
 pub use record::{
     AccountRecord, CooldownRecord, ErrorNote, LogRecord, MAX_CALL_IDS, MAX_TRIES, MAX_VERDICTS,

@@ -77,6 +77,8 @@ pub struct Server {
     pub drain_delay: Duration,
     /// What running streams then get.
     pub drain_timeout: Duration,
+    /// Where `/metrics` is served to whoever connects; `None`: on the admin socket only.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// `[log]`.

@@ -20,7 +20,6 @@ const PENDING: &[Pending] = &[
     Pending("server.cors_origins", &[]),
     Pending("server.trusted_proxies", &[]),
     Pending("server.tls", &[]),
-    Pending("server.metrics", &[]),
     Pending("admin.enabled", &[]),
     Pending("admin.listen", &[]),
     Pending("admin.password_hash", &[]),

@@ -136,7 +136,8 @@ impl Exchange {
         until: Until,
         sink: &mut impl Sink,
     ) -> Result<(), (Held, Trouble)> {
-        self.ticket.try_begins(self.try_record(&held, host));
+        self.ticket
+            .try_begins(self.try_record(&held, host), &held.target().upstream.tries);
         let token = match self.token(&held).await {
             Ok(token) => token,
             Err(failure) => return Err((held, Trouble::SignIn(failure))),
@@ -182,6 +183,10 @@ impl Exchange {
             if let Err(failure) = call.pump(&mut self.recorder, sink).await {
                 return Err((call.held, failure.into()));
             }
+            // An answer that came in one piece has its first content too.
+            if call.content {
+                self.ticket.first_content();
+            }
             if let Some(stop) = call.stop {
                 if stop == StopReason::End && !call.content {
                     return Err((
@@ -192,12 +197,9 @@ impl Exchange {
                 self.complete(call, stop).await;
                 return Ok(());
             }
-            if call.content {
-                self.ticket.first_content();
-                if until == Until::Content {
-                    self.call = Some(call);
-                    return Ok(());
-                }
+            if call.content && until == Until::Content {
+                self.call = Some(call);
+                return Ok(());
             }
         }
     }

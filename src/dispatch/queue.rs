@@ -43,7 +43,7 @@ impl Blocked {
             Choice::NeedsPerson => Self::NeedsPerson,
             Choice::Exhausted => Self::Exhausted,
             // Whoever was to be used and could not be had was full.
-            Choice::Full | Choice::Use(_) => Self::Full,
+            Choice::Full(_) | Choice::Use(_) => Self::Full,
         }
     }
 }

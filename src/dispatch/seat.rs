@@ -44,8 +44,8 @@ impl Drop for Held {
 /// Which accounts a pick leaves out.
 #[derive(Debug, Clone, Default)]
 pub struct Excluded {
-    /// These accounts.
-    pub accounts: Vec<AccountId>,
+    /// The accounts of these numbers.
+    pub accounts: Vec<u32>,
     /// All accounts of these upstreams (their sign-in is misconfigured).
     pub upstreams: Vec<crate::base::id::UpstreamId>,
 }
@@ -56,8 +56,9 @@ impl Excluded {
         self.accounts.is_empty() && self.upstreams.is_empty()
     }
 
-    fn holds(&self, seat: &Seat) -> bool {
-        !self.accounts.is_empty() && self.accounts.contains(&seat.account.id)
+    #[inline]
+    fn holds(&self, account: u32) -> bool {
+        !self.accounts.is_empty() && self.accounts.contains(&account)
     }
 }
 
@@ -251,17 +252,20 @@ pub(super) struct View<'a> {
 
 impl Pool for View<'_> {
     fn len(&self) -> usize {
-        self.target.seats.len()
+        self.target.rows.len()
     }
 
+    #[inline]
     fn fixed(&self, index: usize) -> Fixed {
-        self.target.fixed[index]
+        self.target.rows.fixed(index)
     }
 
+    #[inline]
     fn at(&self, index: usize) -> Candidate {
-        let seat = &self.target.seats[index];
-        let excluded = self.barred || !self.key.may_use(seat) || self.excluded.holds(seat);
-        let candidate = seat.candidate(index, excluded, self.now);
+        let rows = &self.target.rows;
+        let account = rows.number(index);
+        let excluded = self.barred || !self.key.may_use(account) || self.excluded.holds(account);
+        let candidate = rows.candidate(index, excluded, self.now);
         Candidate {
             limit: candidate.limit.filter(|_| !self.unlimited),
             ..candidate
@@ -269,7 +273,7 @@ impl Pool for View<'_> {
     }
 
     fn best(&self) -> Best {
-        self.target.best
+        self.target.rows.best()
     }
 }
 

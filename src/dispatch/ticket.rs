@@ -1,6 +1,7 @@
 //! The request's ledger: key, route, tries, usage, losses, timings. Dropped, it gives exactly one log record, also when
 //! the client goes away or something panics.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -10,12 +11,23 @@ use crate::base::id::{Dialect, KeyId, RequestId};
 use crate::base::time::Timestamp;
 use crate::ir::{Losses, StopReason, Usage};
 use crate::pool::failure::Failure;
+use crate::runtime::Runtime;
+use crate::runtime::metrics::{self, Course, Metrics, Tries};
+use crate::runtime::snapshot::Route;
 use crate::store::{LogRecord, Store, TryRecord, Verdict};
 
 /// The ledger of one request.
 pub struct Ticket {
     record: LogRecord,
     store: Store,
+    metrics: Arc<Metrics>,
+    /// The route that the request led to.
+    route: Option<Arc<Route>>,
+    /// How calls to the upstream that is being tried end.
+    trying: Option<Arc<Tries>>,
+    first_token: Option<Duration>,
+    waited: Option<Duration>,
+    fault: Option<(ErrorKind, Origin)>,
     started: Instant,
     try_started: Instant,
     settled: bool,
@@ -27,29 +39,39 @@ fn millis(d: Duration) -> u64 {
 
 impl Ticket {
     /// Opens the ledger of a request that began now.
-    pub fn open(store: Store, id: RequestId, dialect: Dialect, key: &KeyId) -> Self {
+    pub fn open(runtime: &Runtime, id: RequestId, dialect: Dialect, key: &KeyId) -> Self {
+        let metrics = Arc::clone(runtime.metrics());
+        metrics.in_flight.inc();
         let mut record = LogRecord::new(id, Timestamp::now(), dialect);
         record.key = Some(key.clone());
         let now = Instant::now();
         Self {
             record,
-            store,
+            store: runtime.store.clone(),
+            metrics,
+            route: None,
+            trying: None,
+            first_token: None,
+            waited: None,
+            fault: None,
             started: now,
             try_started: now,
             settled: false,
         }
     }
 
-    /// What was asked for, and the public model that it resolved to.
-    pub fn asked(&mut self, requested: &str, model: Option<&str>, stream: bool) {
+    /// What was asked for, and the route that it led to.
+    pub fn asked(&mut self, requested: &str, route: Option<&Arc<Route>>, stream: bool) {
         requested.clone_into(&mut self.record.requested);
-        self.record.model = model.map(Into::into);
+        self.record.model = route.map(|route| route.name.as_str().into());
         self.record.stream = stream;
+        self.route = route.cloned();
     }
 
     /// How long the request waited for slots, added up.
     pub fn waited(&mut self, waited: Duration) {
         self.record.queue_ms += millis(waited);
+        *self.waited.get_or_insert_default() += waited;
     }
 
     /// What was decided of each account at the first pick, or when none was left; and of how many more.
@@ -58,8 +80,9 @@ impl Ticket {
         self.record.more_verdicts = u32::try_from(more).unwrap_or(u32::MAX);
     }
 
-    /// A call begins.
-    pub fn try_begins(&mut self, call: TryRecord) {
+    /// A call to the upstream with these counters begins.
+    pub fn try_begins(&mut self, call: TryRecord, tries: &Arc<Tries>) {
+        self.trying = Some(Arc::clone(tries));
         self.try_started = Instant::now();
         self.record.upstream = Some(call.upstream.clone());
         self.record.account = Some(call.account.clone());
@@ -83,13 +106,18 @@ impl Ticket {
 
     /// The first content of the answer is there.
     pub fn first_content(&mut self) {
-        self.record
-            .first_token_ms
-            .get_or_insert(millis(self.started.elapsed()));
+        if self.first_token.is_none() {
+            let first = self.started.elapsed();
+            self.first_token = Some(first);
+            self.record.first_token_ms = Some(millis(first));
+        }
     }
 
     /// The call failed.
     pub fn try_failed(&mut self, failure: &Failure) {
+        if let Some(tries) = self.trying.take() {
+            tries.ended(Some(failure.class));
+        }
         let latency = millis(self.try_started.elapsed());
         if let Some(call) = self.record.tries.last_mut() {
             call.latency_ms = latency;
@@ -122,6 +150,9 @@ impl Ticket {
         if let Some(call) = self.record.tries.last_mut() {
             call.latency_ms = latency;
         }
+        if let Some(tries) = self.trying.take() {
+            tries.ended(None);
+        }
         self.record.status = 200;
         self.record.stop = Some(stop.as_str().into());
         self.settled = true;
@@ -131,6 +162,7 @@ impl Ticket {
     pub fn failed(&mut self, error: &Error, status: u16) {
         self.record.status = status;
         self.record.error = Some(error.into());
+        self.fault = Some(metrics::fault(error));
         self.settled = true;
     }
 
@@ -146,8 +178,20 @@ impl Drop for Ticket {
             let gone = Error::new(ErrorKind::Cancelled, "the client went away");
             self.record.status = 499;
             self.record.error = Some((&gone).into());
+            self.fault = Some(metrics::fault(&gone));
         }
-        self.record.latency_ms = millis(self.started.elapsed());
+        let latency = self.started.elapsed();
+        self.record.latency_ms = millis(latency);
+        self.metrics.in_flight.dec();
+        self.metrics.ended(&Course {
+            dialect: self.record.dialect,
+            error: self.fault,
+            model: self.route.as_ref().map(|route| &*route.counts),
+            usage: &self.record.usage,
+            latency,
+            first_token: self.first_token,
+            waited: self.waited,
+        });
         let r = &self.record;
         // What a client's mistake is about may quote its prompt: the row has it, the log not.
         let told = r.error.as_ref().filter(|e| e.origin != Origin::Client);

@@ -68,8 +68,9 @@ fn unit(bits: u64) -> f64 {
 pub enum Choice {
     /// This candidate's `slot`.
     Use(usize),
-    /// Some could serve but for their limits: wait for a slot.
-    Full,
+    /// Some could serve but for their limits: wait for a slot, or until then, when the first bench of another ends or its
+    /// quota is full again; [`NEVER`] where there is no such other.
+    Full(Timestamp),
     /// None can serve before then, when a bench ends.
     Wait(Timestamp),
     /// None can serve before then, when a quota is full again.
@@ -134,7 +135,7 @@ where
 {
     let found = match (pick, home) {
         (Pick::FillFirst, _) => in_turn(pool, 0, now),
-        (_, Some(home)) => nearest(pool, home, pick == Pick::Weighted, now),
+        (_, Some(home)) => return nearest(pool, home, pick == Pick::Weighted, now),
         (Pick::RoundRobin { turn }, None) => in_turn(pool, turn, now),
         (Pick::Weighted | Pick::Random, None) => by_lot(pool, pick, draw, now),
         (Pick::LeastBusy, None) => None,
@@ -179,8 +180,9 @@ fn by_lot<P: Pool + ?Sized>(pool: &P, pick: Pick, draw: Draw, now: Timestamp) ->
 }
 
 /// Weighted rendezvous: the least `-ln(u) / weight` of all that can serve, `u` uniform and fixed for conversation and
-/// account. Only who is nearer than all before is looked at.
-fn nearest<P: Pool + ?Sized>(pool: &P, home: u64, weighted: bool, now: Timestamp) -> Option<usize> {
+/// account. Only who is nearer than all before is looked at; where nobody can serve, all have been.
+fn nearest<P: Pool + ?Sized>(pool: &P, home: u64, weighted: bool, now: Timestamp) -> Choice {
+    let mut hurdles = Hurdles::default();
     let mut found = None;
     let (mut rank, mut distance) = (u64::MAX, f64::INFINITY);
     for index in 0..pool.len() {
@@ -200,16 +202,18 @@ fn nearest<P: Pool + ?Sized>(pool: &P, home: u64, weighted: bool, now: Timestamp
         if its_rank == rank && 1.0 - u >= distance * weight {
             continue;
         }
-        let its_distance = -u.ln() / weight;
-        if its_rank == rank && its_distance >= distance {
-            continue;
-        }
         let candidate = pool.at(index);
-        if candidate.verdict(now) == Verdict::Usable {
-            (rank, distance, found) = (its_rank, its_distance, Some(candidate.slot));
+        match candidate.verdict(now) {
+            Verdict::Usable => {
+                let its_distance = -u.ln() / weight;
+                if its_rank < rank || its_distance < distance {
+                    (rank, distance, found) = (its_rank, its_distance, Some(candidate.slot));
+                }
+            }
+            hurdle => hurdles.note(hurdle),
         }
     }
-    found
+    found.map_or_else(|| hurdles.choice(), Choice::Use)
 }
 
 /// Tier, then whether it is a last resort (weight 0): the lower the better.
@@ -331,7 +335,7 @@ impl Hurdles {
 
     fn choice(&self) -> Choice {
         if self.full {
-            Choice::Full
+            Choice::Full(self.cooling.min(self.quota))
         } else if self.quota < self.cooling {
             Choice::NoQuota(self.quota)
         } else if self.cooling != NEVER {

@@ -10,12 +10,12 @@ use crate::base::id::{AccountId, UpstreamId};
 use crate::config::model::{Account, Affinity, Config, KeyValue, Model};
 use crate::config::secret::Resolver;
 use crate::ir::Family;
-use crate::pool::candidate::Fixed;
-use crate::pool::select::Best;
 use crate::runtime::account::AccountState;
 use crate::runtime::handle::UpstreamHandle;
+use crate::runtime::metrics::ModelCounts;
 use crate::runtime::numbers::AccountSet;
 use crate::runtime::registry::Registry;
+use crate::runtime::rows::Rows;
 use crate::runtime::snapshot::{KeyEntry, Listed, Route, RouteTarget, Seat, Snapshot};
 use crate::wire::ModelInfo;
 
@@ -50,6 +50,7 @@ pub fn build(config: Arc<Config>, context: &Context<'_>) -> Result<Snapshot, Vec
         upstreams: &upstreams,
         accounts: &accounts,
         registry: context.registry,
+        present: context.present,
     };
     let (routes, listed) = wiring.routes();
     let (generation, revision) = (context.generation, context.revision);
@@ -191,6 +192,7 @@ struct Wiring<'a> {
     upstreams: &'a Upstreams,
     accounts: &'a Accounts,
     registry: &'a Registry,
+    present: Option<&'a Snapshot>,
 }
 
 impl Wiring<'_> {
@@ -224,6 +226,7 @@ impl Wiring<'_> {
                     strategy,
                     affinity: self.affinity(),
                     thinking: None,
+                    counts: Arc::clone(&self.registry.metrics.discovered),
                 });
                 routes.insert(found.id.clone(), Arc::clone(&route));
                 let info = ModelInfo {
@@ -256,7 +259,16 @@ impl Wiring<'_> {
             strategy: model.strategy.unwrap_or(self.config.routing.strategy),
             affinity: self.affinity(),
             thinking: model.thinking,
+            counts: self.counts(name),
         }
+    }
+
+    /// The counts of a model of the file go on while the file names it.
+    fn counts(&self, name: &str) -> Arc<ModelCounts> {
+        self.present
+            .filter(|present| present.config.models.contains_key(name))
+            .and_then(|present| present.route(name))
+            .map_or_else(Arc::default, |route| Arc::clone(&route.counts))
     }
 
     fn target(
@@ -281,22 +293,14 @@ impl Wiring<'_> {
             .and_then(|m| m.max_output)
             .and_then(|n| u32::try_from(n).ok());
         let (seats, left_out) = self.seats(upstream, &model);
-        let fixed: Vec<_> = seats
-            .iter()
-            .map(|seat| Fixed {
-                hash: seat.hash,
-                weight: seat.weight,
-                tier: seat.tier,
-            })
-            .collect();
+        let state = self.registry.model(upstream, &model);
         Some(RouteTarget {
             family: family.or_else(|| Family::of(&model)),
             max_output: [max_output, theirs].into_iter().flatten().min(),
-            state: self.registry.model(upstream, &model),
             limit: self.config.routing.max_concurrent_per_model,
-            best: Best::of(fixed.iter().copied()),
-            fixed,
+            rows: Rows::of(&seats, &self.registry.board, &state),
             seats,
+            state,
             left_out,
             upstream: Arc::clone(handle),
             model,
@@ -330,9 +334,7 @@ impl Wiring<'_> {
     fn seat(&self, account: &Account, state: &Arc<AccountState>, model: &str) -> Seat {
         Seat {
             lane: state.lane(model),
-            number: state.number,
-            hash: state.hash,
-            in_flight: Arc::clone(&state.in_flight),
+            in_flight: state.in_flight.clone(),
             account: Arc::clone(state),
             weight: account.weight,
             tier: account.tier,

@@ -289,6 +289,7 @@ impl Controller {
         }
         commit();
         self.put(snapshot, !same);
+        runtime.metrics().applied.inc();
         if !same {
             tracing::info!(
                 generation,
@@ -351,6 +352,7 @@ impl Controller {
             errors = errors.len(),
             "the changed configuration is refused: the one before stays in force"
         );
+        self.runtime.metrics().refused.inc();
         *self.runtime.reload.lock() = Reload {
             at: Timestamp::now(),
             errors,

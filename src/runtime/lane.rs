@@ -1,5 +1,6 @@
 //! One account's standing with one model, and one model over all accounts of an upstream.
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
@@ -9,18 +10,32 @@ use crate::pool::candidate::NEVER;
 use crate::pool::cooldown::{self, Limits};
 use crate::pool::failure::{Class, Failure};
 use crate::pool::state::{Cooldown, ModelMachine};
-use crate::runtime::account::InFlight;
+use crate::runtime::board::{InFlight, Slab, Spot, Spots};
 
 /// How much one call changes the failure rate: the last five calls make two thirds of it.
 const NEWEST: f32 = 0.2;
 /// Health never falls below this: an account that failed must get calls to show that it is well again.
 const LEAST_HEALTH: f32 = 0.1;
 
-/// One account's standing with one upstream model. Written under the account's mutex, read without it.
+/// One account's standing with one upstream model.
 #[derive(Debug)]
 pub struct Lane {
     /// The upstream's model id.
     pub model: String,
+    cell: Spot<LaneCell>,
+}
+
+impl Deref for Lane {
+    type Target = LaneCell;
+
+    fn deref(&self) -> &LaneCell {
+        &self.cell
+    }
+}
+
+/// What selection reads of it, on the board. Written under the account's mutex, read without it.
+#[derive(Debug)]
+pub struct LaneCell {
     ready_at: AtomicI64,
     /// When a reading of the quota is void: its reset, 0 for never.
     reset: AtomicI64,
@@ -55,18 +70,20 @@ fn unpack(bits: u64) -> (f32, f32) {
     )
 }
 
-impl Lane {
-    pub(super) fn new(model: &str) -> Self {
+impl Default for LaneCell {
+    fn default() -> Self {
         Self {
-            model: model.to_owned(),
             ready_at: AtomicI64::new(0),
             reset: AtomicI64::new(0),
             quota_and_failures: AtomicU64::new(pack(f32::NAN, 0.0)),
             spent: AtomicBool::new(false),
         }
     }
+}
 
+impl LaneCell {
     /// When the pair's own bench ends.
+    #[inline]
     pub fn ready_at(&self) -> Timestamp {
         Timestamp(self.ready_at.load(Ordering::Acquire))
     }
@@ -81,6 +98,7 @@ impl Lane {
     }
 
     /// What selection needs. With `credits` an account goes on past an empty quota.
+    #[inline]
     pub fn view(&self, credits: bool, now: Timestamp) -> LaneView {
         let (quota, failures) = unpack(self.quota_and_failures.load(Ordering::Acquire));
         let reset = self.reset.load(Ordering::Acquire);
@@ -157,9 +175,27 @@ pub struct ModelState {
     pub turn: AtomicUsize,
     ready_at: AtomicI64,
     machine: Mutex<ModelMachine>,
+    lanes: Slab<LaneCell>,
 }
 
 impl ModelState {
+    /// The lane of the account of this row, as if nothing were known of it.
+    pub(super) fn lane(&self, model: &str, row: u32) -> Lane {
+        let cell = self.lanes.spot(row);
+        // The row may have been another account's.
+        cell.set_bench(None);
+        cell.forget();
+        Lane {
+            model: model.to_owned(),
+            cell,
+        }
+    }
+
+    /// All its lanes, by row.
+    pub fn lanes(&self) -> Spots<LaneCell> {
+        self.lanes.spots()
+    }
+
     /// When it can be used.
     pub fn ready_at(&self) -> Timestamp {
         Timestamp(self.ready_at.load(Ordering::Acquire))
@@ -197,7 +233,7 @@ mod tests {
 
     #[test]
     fn unknown_is_full_and_so_is_a_passed_reset() {
-        let lane = Lane::new("m");
+        let lane = LaneCell::default();
         assert_eq!(lane.view(false, NOW).remaining, None);
         let reset = NOW.plus(Duration::from_mins(1));
         lane.set_quota(Some(0.0), Some(reset), NOW);
@@ -212,7 +248,7 @@ mod tests {
 
     #[test]
     fn an_empty_quota_without_a_reset_is_believed_for_an_hour() {
-        let lane = Lane::new("m");
+        let lane = LaneCell::default();
         lane.set_quota(Some(0.0), None, NOW);
         assert_eq!(lane.empty_until(NOW), Some(NOW.plus(cooldown::QUOTA)));
         lane.set_quota(Some(0.3), None, NOW);
@@ -221,7 +257,7 @@ mod tests {
 
     #[test]
     fn health_falls_and_rises_and_has_a_floor() {
-        let lane = Lane::new("m");
+        let lane = LaneCell::default();
         let health = || lane.view(false, NOW).health;
         assert!((health() - 1.0).abs() < 1e-6);
         lane.outcome(true);

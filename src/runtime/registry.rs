@@ -12,9 +12,11 @@ use crate::base::task::Tasks;
 use crate::base::time::Timestamp;
 use crate::pool::failure::Class;
 use crate::pool::state::{Cooldown, Machine, Standing};
-use crate::runtime::account::{AccountState, InFlight};
+use crate::runtime::account::AccountState;
+use crate::runtime::board::Board;
 use crate::runtime::handle::UpstreamHandle;
 use crate::runtime::lane::ModelState;
+use crate::runtime::metrics::Metrics;
 use crate::runtime::numbers::Numbers;
 use crate::runtime::project::Project;
 use crate::runtime::standing;
@@ -28,7 +30,6 @@ use crate::upstream::credential::{Credential, Exchange, HttpExchange, fingerprin
 /// What lives across reloads.
 pub struct Registry {
     accounts: Mutex<HashMap<AccountId, Known>>,
-    models: Mutex<HashMap<(UpstreamId, String), Arc<ModelState>>>,
     kept: Mutex<Kept>,
     store: Store,
     tasks: Tasks,
@@ -36,6 +37,10 @@ pub struct Registry {
     pub http: HttpClients,
     /// Accounts by number.
     pub numbers: Numbers,
+    /// What selection reads.
+    pub board: Arc<Board>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 struct Known {
@@ -85,12 +90,13 @@ impl Registry {
         }
         Self {
             accounts: Mutex::default(),
-            models: Mutex::default(),
             kept: Mutex::new(kept),
             store,
             tasks,
             http: HttpClients::new(),
             numbers: Numbers::default(),
+            board: Arc::default(),
+            metrics: Arc::default(),
         }
     }
 
@@ -117,8 +123,7 @@ impl Registry {
             return Arc::clone(&known.state);
         }
         let before = accounts.get(id).map(|known| &known.state);
-        let in_flight = before.map_or_else(Arc::default, |b| Arc::clone(&b.in_flight));
-        let state = self.make(id, upstream, secret, in_flight);
+        let state = self.make(id, upstream, secret);
         if let Some(before) = before.map(|before| before.machine()) {
             if before.standing != Standing::Active {
                 state.restore_standing(Machine::on_trial(before.paused, Timestamp::now()));
@@ -141,7 +146,6 @@ impl Registry {
         id: &AccountId,
         upstream: &Arc<UpstreamHandle>,
         secret: &Secret,
-        in_flight: Arc<InFlight>,
     ) -> Arc<AccountState> {
         let print = fingerprint(secret, &upstream.oauth.client_id);
         let mut kept = self.kept.lock();
@@ -164,7 +168,7 @@ impl Registry {
             self.numbers.of(id),
             upstream.id.clone(),
             credential,
-            in_flight,
+            &self.board,
         );
         let kept_account = kept.accounts.remove(id);
         if let Some(record) = kept_account.filter(|a| a.fingerprint == print && a.project.is_some())
@@ -208,12 +212,12 @@ impl Registry {
 
     /// The state of a model of an upstream.
     pub fn model(&self, upstream: &UpstreamId, model: &str) -> Arc<ModelState> {
-        let mut models = self.models.lock();
-        Arc::clone(
-            models
-                .entry((upstream.clone(), model.to_owned()))
-                .or_default(),
-        )
+        self.board.model(upstream, model)
+    }
+
+    /// How many models cool for all accounts.
+    pub fn cooling_models(&self, now: Timestamp) -> usize {
+        self.board.cooling_models(now)
     }
 
     /// Accounts that no snapshot names any more wait for their return a while: taking one out of use and back in makes
@@ -235,9 +239,7 @@ impl Registry {
         for known in self.accounts.lock().values() {
             known.state.tick(now);
         }
-        for model in self.models.lock().values() {
-            model.tick(now);
-        }
+        self.board.tick(now);
     }
 }
 

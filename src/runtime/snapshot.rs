@@ -12,12 +12,15 @@ use crate::base::id::{AccountId, KeyId, UpstreamId};
 use crate::base::time::Timestamp;
 use crate::config::model::{Config, Strategy};
 use crate::ir::{Family, ThinkingDefault};
-use crate::pool::candidate::{Candidate, Fixed};
-use crate::pool::select::{Best, Pick};
-use crate::runtime::account::{AccountState, InFlight};
+use crate::pool::report::Offer;
+use crate::pool::select::Pick;
+use crate::runtime::account::AccountState;
+use crate::runtime::board::{InFlight, Spot};
 use crate::runtime::handle::UpstreamHandle;
 use crate::runtime::lane::{Lane, ModelState};
+use crate::runtime::metrics::ModelCounts;
 use crate::runtime::numbers::AccountSet;
+use crate::runtime::rows::Rows;
 use crate::wire::ModelInfo;
 
 /// Everything a request needs to be served, as of one revision of the files.
@@ -74,11 +77,12 @@ impl KeyEntry {
         self.models.iter().any(|glob| glob.matches(model))
     }
 
-    /// Whether the key may use this seat's account.
-    pub fn may_use(&self, seat: &Seat) -> bool {
+    /// Whether the key may use the account of this number.
+    #[inline]
+    pub fn may_use(&self, account: u32) -> bool {
         self.accounts
             .as_ref()
-            .is_none_or(|accounts| accounts.contains(seat.number))
+            .is_none_or(|accounts| accounts.contains(account))
     }
 
     /// Whether the key is accepted at `now`.
@@ -99,6 +103,8 @@ pub struct Route {
     pub affinity: bool,
     /// Where the client says nothing of thinking.
     pub thinking: Option<ThinkingDefault>,
+    /// What is counted for it; those that the file does not name share theirs.
+    pub counts: Arc<ModelCounts>,
 }
 
 /// One step of a route.
@@ -117,10 +123,8 @@ pub struct RouteTarget {
     pub limit: Option<u32>,
     /// The accounts that may serve it.
     pub seats: Vec<Seat>,
-    /// What the file says of each of them, close together in memory.
-    pub fixed: Vec<Fixed>,
-    /// What it says of all of them.
-    pub best: Best,
+    /// What selection reads of each of them, close together in memory.
+    pub rows: Rows,
     /// Accounts of the upstream that may not, and why: for those who ask; not all where there are many.
     pub left_out: Vec<(AccountId, &'static str)>,
 }
@@ -129,12 +133,8 @@ pub struct RouteTarget {
 pub struct Seat {
     /// The account.
     pub account: Arc<AccountState>,
-    /// Its number, by which keys know it.
-    pub number: u32,
-    /// Stands for its name where conversations look for their home.
-    pub hash: u64,
     /// Its calls in flight.
-    pub in_flight: Arc<InFlight>,
+    pub in_flight: Spot<InFlight>,
     /// Its standing with this model.
     pub lane: Arc<Lane>,
     /// Share under `weighted`.
@@ -150,31 +150,24 @@ pub struct Seat {
 }
 
 impl Seat {
+    /// What the account's state goes by as far as this seat's model goes.
+    pub fn offer(&self, now: Timestamp) -> Offer<'_> {
+        Offer {
+            model: &self.lane.model,
+            empty_until: if self.credits {
+                None
+            } else {
+                self.lane.empty_until(now)
+            },
+        }
+    }
+
     /// Most calls in flight: one while the account is on trial.
     pub fn limit(&self) -> Option<u32> {
         if self.account.on_trial() {
             Some(1)
         } else {
             self.limit
-        }
-    }
-
-    /// The numbers that selection goes by.
-    pub fn candidate(&self, slot: usize, excluded: bool, now: Timestamp) -> Candidate {
-        let lane = self.lane.view(self.credits, now);
-        let whole = self.account.ready_at();
-        Candidate {
-            slot,
-            tier: self.tier,
-            weight: self.weight,
-            remaining: lane.remaining,
-            health: lane.health,
-            ready_at: whole.max(lane.ready_at),
-            exhausted: lane.exhausted && lane.ready_at >= whole,
-            in_flight: self.in_flight.count(),
-            limit: self.limit(),
-            excluded,
-            hash: self.hash,
         }
     }
 }
@@ -225,7 +218,7 @@ impl Snapshot {
             .filter(|listed| key.may_see(&listed.info.id))
             .filter(|listed| {
                 let mut seats = listed.route.targets.iter().flat_map(|t| &t.seats);
-                key.accounts.is_none() || seats.any(|seat| key.may_use(seat))
+                key.accounts.is_none() || seats.any(|seat| key.may_use(seat.account.number))
             })
             .map(|listed| &listed.info)
     }

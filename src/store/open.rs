@@ -84,7 +84,7 @@ impl Fault {
                 detail: "its pages contradict each other".to_owned(),
             },
             Self::Db(redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch) => {
-                StoreError::Locked { file }
+                StoreError::Locked { file, holder: None }
             }
             Self::Db(error) if self.is_damage() => StoreError::Damaged {
                 file,
@@ -178,7 +178,13 @@ impl File {
 
     /// The same error for people.
     pub(super) fn tell(&self, fault: &Fault) -> StoreError {
-        fault.tell(&self.place.name(), self.schema)
+        match fault.tell(&self.place.name(), self.schema) {
+            StoreError::Locked { file, .. } => StoreError::Locked {
+                file,
+                holder: self.place.holder(),
+            },
+            error => error,
+        }
     }
 
     /// Opens the file, or opens it again. With `check` every page is verified first.

@@ -221,9 +221,10 @@ fn hold(path: &Path) -> Result<Option<Database>, StoreError> {
     if !path.exists() {
         return Ok(None);
     }
-    match guarded(|| place_of(path).open(false)) {
+    let file = File::state(Box::new(place_of(path)));
+    match guarded(|| file.place.open(false)) {
         Ok(db) => Ok(Some(db)),
-        Err(fault) => match fault.tell(&path.display().to_string(), table::STATE_SCHEMA) {
+        Err(fault) => match file.tell(&fault) {
             locked @ StoreError::Locked { .. } => Err(locked),
             _ => Ok(None),
         },

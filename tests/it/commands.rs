@@ -162,6 +162,9 @@ async fn status_shows_what_the_gateway_does() {
         (&account("alice")["state"], &account("alice")["in_flight"]),
         (&json!("active"), &json!(1))
     );
+    // The port that was bound, not the 0 of the file.
+    let bound = app.gateway().addr().unwrap().to_string();
+    assert_eq!(status["listen"], json!(bound));
     assert_eq!(account("bob")["state"], "needs_verification");
     assert_eq!(
         account("bob")["link"],

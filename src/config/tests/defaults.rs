@@ -35,6 +35,7 @@ fn tables_that_are_not_given_take_the_defaults() {
             stream_commit_after: 10 * SECOND,
             drain_delay: Duration::ZERO,
             drain_timeout: 30 * SECOND,
+            metrics: None,
         },
         log: Log {
             level: "info".to_owned(),

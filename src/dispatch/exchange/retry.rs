@@ -102,9 +102,9 @@ impl Exchange {
         or_same: Option<Duration>,
         until: Timestamp,
     ) -> Result<(Held, usize), Error> {
-        let account = held.seat().account.id.clone();
+        let account = held.seat().account.number;
         if !self.tried.accounts.contains(&account) {
-            self.tried.accounts.push(account.clone());
+            self.tried.accounts.push(account);
         }
         if failure.class == Class::OauthConfig {
             self.tried
@@ -121,7 +121,7 @@ impl Exchange {
             Class::RateLimited | Class::QuotaExhausted | Class::Capacity
         );
         if or_same.is_none() && !passes {
-            self.barred.accounts.push(account.clone());
+            self.barred.accounts.push(account);
         }
         let blocked = match self.seating.take(&self.tried) {
             Ok(free) => {

@@ -166,8 +166,8 @@ impl Rig {
                     let room = seat.limit().is_none_or(|l| seat.in_flight.count() < l);
                     ready <= self.now
                         && room
-                        && seating.key.may_use(seat)
-                        && !excluded.accounts.contains(&seat.account.id)
+                        && seating.key.may_use(seat.account.number)
+                        && !excluded.accounts.contains(&seat.account.number)
                 })
             };
             model_has_room && target.state.ready_at() <= self.now && seats()
@@ -263,7 +263,10 @@ fn start(
     held: &mut Vec<Held>,
 ) -> Result<(), TestCaseError> {
     let excluded = Excluded {
-        accounts: but.map(|n| format!("a{n}").into()).into_iter().collect(),
+        accounts: but
+            .map(|n| rig.registry.numbers.of(&format!("a{n}").into()))
+            .into_iter()
+            .collect(),
         upstreams: Vec::new(),
     };
     let could = rig.someone_can(seating, &excluded);
@@ -275,7 +278,7 @@ fn start(
             let target = place.target();
             let limit = target.limit;
             prop_assert!(limit.is_none_or(|l| target.state.in_flight.count() <= l));
-            prop_assert!(seating.key.may_use(seat));
+            prop_assert!(seating.key.may_use(seat.account.number));
             held.push(place);
         }
         Err(why) => {

@@ -206,7 +206,7 @@ fn says_what_to_wait_for() {
     let say = |list: &[Candidate]| pick_of(list, Pick::Weighted);
     let c = candidate;
     assert_eq!(say(&[]), Choice::Exhausted);
-    assert_eq!(say(&[busy(c(0))]), Choice::Full);
+    assert_eq!(say(&[busy(c(0))]), Choice::Full(NEVER));
     assert_eq!(say(&[cooling(c(0), NEVER.0)]), Choice::NeedsPerson);
     let not_for_it = Candidate {
         excluded: true,
@@ -232,7 +232,7 @@ fn says_what_to_wait_for() {
     );
     assert_eq!(
         say(&[empty(c(0), 2_000_000), busy(c(1)), cooling(c(2), NEVER.0)]),
-        Choice::Full
+        Choice::Full(Timestamp(2_000_000))
     );
     // A reset that has passed is no hurdle.
     assert_eq!(say(&[empty(c(0), NOW.0)]), Choice::Use(0));
