@@ -53,6 +53,7 @@ fn server(server: &Server) -> Table {
         stream_commit_after,
         drain_delay,
         drain_timeout,
+        metrics,
     } = server;
     let mut table = Table::default();
     table.set("listen", Fact::text(&listen.to_string()));
@@ -61,6 +62,10 @@ fn server(server: &Server) -> Table {
     table.set("stream_commit_after", Fact::time(*stream_commit_after));
     table.set("drain_delay", Fact::time(*drain_delay));
     table.set("drain_timeout", Fact::time(*drain_timeout));
+    table.set_some(
+        "metrics.listen",
+        metrics.map(|listen| Fact::text(&listen.to_string())),
+    );
     table
 }
 
