@@ -30,6 +30,8 @@ mod input;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod plan;
+#[cfg(test)]
 mod pool;
 #[cfg(test)]
 mod queue;

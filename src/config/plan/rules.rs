@@ -9,7 +9,8 @@ use crate::config::plan::{Fact, Facts, Kind, Reason, Risk, Section, Table};
 
 mod table;
 
-use table::RULES;
+use table::NAMED;
+use table::settings::SETTINGS;
 
 pub(super) const NO_SEAT: &str = "no account is left that can serve it";
 pub(super) const NO_ACCOUNT: &str = "none of the accounts that it may use is left";
@@ -85,10 +86,13 @@ pub struct Row {
     pub why: &'static str,
 }
 
+fn all_rules() -> impl Iterator<Item = &'static Rule> {
+    NAMED.iter().chain(SETTINGS)
+}
+
 /// The whole table, as it is documented: the riskiest first.
 pub fn rows() -> Vec<Row> {
-    let mut rows: Vec<Row> = RULES
-        .iter()
+    let mut rows: Vec<Row> = all_rules()
         .map(|rule| {
             let paths: Vec<String> = rule.paths.iter().map(|path| format!("`{path}`")).collect();
             Row {
@@ -138,7 +142,7 @@ pub(super) fn reasons(
     if kind == Kind::Removed && unused {
         return Vec::new();
     }
-    for rule in RULES {
+    for rule in all_rules() {
         for path in rule.paths {
             let Some(field) = field_of(path, section, name) else {
                 continue;
@@ -308,7 +312,7 @@ mod tests {
     #[test]
     fn every_rule_names_keys_of_the_file() {
         let sections = crate::config::plan::facts::Section::ALL.map(Section::as_str);
-        for rule in RULES {
+        for rule in all_rules() {
             for path in rule.paths {
                 let first = path.split('.').next().unwrap();
                 let known = crate::config::raw::SECTIONS.contains(&first);

@@ -1,4 +1,7 @@
+use sha2::{Digest as _, Sha256};
+
 use super::*;
+use crate::base::id::hex;
 use crate::config::load;
 use crate::config::source::Files;
 
