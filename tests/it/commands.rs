@@ -124,7 +124,7 @@ async fn serve_runs_until_it_is_told_to_stop() {
     // Another one on the same state is told so, and leaves the first alone.
     let second = run(agp(place.path(), &["serve"]), "").await;
     assert!(
-        second.code == 1 && second.err.contains("in use by another process"),
+        second.code == 1 && second.err.contains("is in use by `agp` (pid "),
         "{second:?}"
     );
     assert_eq!(run(agp(place.path(), &["healthcheck"]), "").await.code, 0);
