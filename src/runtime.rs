@@ -6,6 +6,7 @@ pub mod build;
 pub mod controller;
 pub mod handle;
 pub mod jobs;
+mod kept;
 pub mod keyring;
 pub mod lane;
 pub mod metrics;
@@ -37,7 +38,7 @@ use crate::runtime::metrics::Metrics;
 use crate::runtime::project::Project;
 use crate::runtime::registry::Registry;
 use crate::runtime::snapshot::{RouteTarget, Seat, Snapshot};
-use crate::store::{AccountRecord, CooldownRecord, Store};
+use crate::store::{CooldownRecord, Store};
 
 /// What the whole program shares.
 pub struct Runtime {
@@ -146,24 +147,11 @@ impl Runtime {
                 id: setup.project,
                 tier: Some(setup.tier),
             };
-            self.keep_project(account, &project);
+            self.registry.keep_project(account, &project);
             Ok::<_, Failure>(project)
         };
         let found = account.project.get(discover).await?;
         Ok(configured.map(str::to_owned).or(found.id))
-    }
-
-    /// Keeps an account's project over restarts; none: the next start discovers anew.
-    fn keep_project(&self, account: &AccountState, project: &Project) {
-        self.store.put_account(AccountRecord {
-            account: account.id.clone(),
-            fingerprint: account.credential.fingerprint(),
-            project: project.id.clone(),
-            tier: project.tier.clone(),
-            email: None,
-            ineligible: None,
-            at: Timestamp::now(),
-        });
     }
 
     fn limits(&self) -> Limits {
@@ -196,7 +184,7 @@ impl Runtime {
             Class::Capacity => target.state.capacity(failure, now, &limits),
             Class::Forbidden => {
                 account.project.forget();
-                self.keep_project(account, &Project::default());
+                self.registry.keep_project(account, &Project::default());
             }
             Class::OauthConfig => {
                 tracing::error!(

@@ -109,7 +109,9 @@ fn accounts(
         };
         match context.secrets.resolve(&account.credential) {
             Ok(secret) => {
-                out.insert(id.clone(), context.registry.account(id, upstream, &secret));
+                let named = |name: &AccountId| config.accounts.get(name).is_some_and(|a| a.enabled);
+                let state = context.registry.account(id, upstream, &secret, named);
+                out.insert(id.clone(), state);
             }
             Err(error) => errors.push(format!("accounts.{id}: {error}")),
         }

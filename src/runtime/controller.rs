@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use crate::base::id::AccountId;
 use crate::base::time::Timestamp;
 use crate::config::diagnostic::Severity;
 use crate::config::model::Config;
@@ -331,9 +332,9 @@ impl Controller {
     }
 
     fn put(&self, snapshot: Snapshot, numbered: bool) {
-        self.runtime
-            .registry
-            .retain(|id| snapshot.accounts.contains_key(id), Timestamp::now());
+        let wait = snapshot.config.state.orphan_retention;
+        let named = |id: &AccountId| snapshot.accounts.contains_key(id);
+        self.runtime.registry.retain(named, wait, Timestamp::now());
         self.runtime.put(snapshot);
         if numbered {
             let store = self.runtime.store.clone();

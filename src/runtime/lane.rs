@@ -45,6 +45,15 @@ pub struct LaneCell {
     spent: AtomicBool,
 }
 
+/// What a provider said of a quota.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Reading {
+    /// Remaining share; `None` is unknown.
+    pub(super) remaining: Option<f64>,
+    /// When it is full again, where that is known.
+    pub(super) reset: Option<Timestamp>,
+}
+
 /// What selection reads of a lane.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LaneView {
@@ -141,6 +150,24 @@ impl LaneCell {
         #[expect(clippy::cast_possible_truncation, reason = "a share needs no more")]
         let quota = remaining.map_or(f32::NAN, |left| left as f32);
         self.update(|_, failures| (quota, failures));
+    }
+
+    /// The reading at hand.
+    pub(super) fn reading(&self) -> Reading {
+        let (quota, _) = unpack(self.quota_and_failures.load(Ordering::Acquire));
+        let reset = self.reset.load(Ordering::Acquire);
+        Reading {
+            remaining: Some(f64::from(quota)).filter(|quota| !quota.is_nan()),
+            reset: Some(Timestamp(reset)).filter(|reset| reset.0 > 0),
+        }
+    }
+
+    /// Takes over reading and failures of another one.
+    pub(super) fn inherit(&self, before: &Self) {
+        let reset = before.reset.load(Ordering::Acquire);
+        let bits = before.quota_and_failures.load(Ordering::Acquire);
+        self.reset.store(reset, Ordering::Release);
+        self.quota_and_failures.store(bits, Ordering::Release);
     }
 
     /// Forgets the reading and the failures: a person says that the account is well.

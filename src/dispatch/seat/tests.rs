@@ -137,7 +137,7 @@ impl Rig {
         self.snapshot = wired(file, &self.registry);
         let accounts = &self.snapshot.accounts;
         self.registry
-            .retain(|id| accounts.contains_key(id), self.now);
+            .retain(|id| accounts.contains_key(id), Duration::MAX, self.now);
     }
 
     fn seating(&self, key: &str, home: Option<u64>) -> Seating {
