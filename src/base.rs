@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod id;
+pub mod money;
 pub mod secret;
 pub mod task;
 pub mod time;

@@ -7,6 +7,7 @@ pub mod handle;
 pub mod jobs;
 pub mod keyring;
 pub mod lane;
+pub mod limits;
 pub mod numbers;
 pub mod project;
 pub mod registry;

@@ -14,9 +14,11 @@ use crate::pool::candidate::Fixed;
 use crate::pool::select::Best;
 use crate::runtime::account::AccountState;
 use crate::runtime::handle::UpstreamHandle;
+use crate::runtime::limits::{Limited, Whose};
 use crate::runtime::numbers::AccountSet;
 use crate::runtime::registry::Registry;
 use crate::runtime::snapshot::{KeyEntry, Listed, Route, RouteTarget, Seat, Snapshot};
+use crate::store::BudgetOwner;
 use crate::wire::ModelInfo;
 
 /// What the build needs besides the config.
@@ -116,6 +118,19 @@ fn accounts(
     out
 }
 
+/// The limits that keys share, of those groups that have any.
+fn groups<'a>(config: &'a Config, context: &Context<'_>) -> HashMap<&'a String, Arc<Limited>> {
+    let groups = config.groups.iter();
+    let limited = groups.filter_map(|(name, limits)| {
+        let owner = BudgetOwner::Group(name.as_str().into());
+        let whose = Whose::Group(name.clone());
+        let zone = &config.admin.time_zone;
+        let limited = context.registry.limits.of(owner, whose, limits, zone)?;
+        Some((name, limited))
+    });
+    limited.collect()
+}
+
 fn keys(
     config: &Config,
     context: &Context<'_>,
@@ -123,6 +138,8 @@ fn keys(
 ) -> HashMap<[u8; 32], Arc<KeyEntry>> {
     let mut out: HashMap<[u8; 32], Arc<KeyEntry>> = HashMap::new();
     let mut sets = AccountSets::default();
+    let groups = groups(config, context);
+    let zone = &config.admin.time_zone;
     for (id, key) in &config.keys {
         let digest = match &key.value {
             KeyValue::Sha256(digest) => *digest,
@@ -135,6 +152,18 @@ fn keys(
             },
         };
         let accounts = sets.of(&key.accounts, config, context.registry);
+        let limits = &context.registry.limits;
+        let own = limits.of(
+            BudgetOwner::Key(digest),
+            Whose::Key(id.clone()),
+            &key.limits,
+            zone,
+        );
+        let group = key
+            .group
+            .as_ref()
+            .and_then(|name| groups.get(name))
+            .cloned();
         let entry = KeyEntry {
             id: id.clone(),
             digest,
@@ -142,6 +171,7 @@ fn keys(
             accounts,
             expires: key.expires,
             enabled: key.enabled,
+            limits: [own, group],
         };
         if let Some(other) = out.insert(digest, Arc::new(entry)) {
             errors.push(format!(
@@ -224,6 +254,7 @@ impl Wiring<'_> {
                     strategy,
                     affinity: self.affinity(),
                     thinking: None,
+                    price: None,
                 });
                 routes.insert(found.id.clone(), Arc::clone(&route));
                 let info = ModelInfo {
@@ -256,6 +287,7 @@ impl Wiring<'_> {
             strategy: model.strategy.unwrap_or(self.config.routing.strategy),
             affinity: self.affinity(),
             thinking: model.thinking,
+            price: model.price,
         }
     }
 

@@ -333,6 +333,10 @@ impl Controller {
         self.runtime
             .registry
             .retain(|id| snapshot.accounts.contains_key(id), Timestamp::now());
+        self.runtime.registry.limits.retain(
+            |owner| snapshot.names(owner),
+            snapshot.config.state.orphan_retention,
+        );
         self.runtime.put(snapshot);
         if numbered {
             let store = self.runtime.store.clone();

@@ -15,6 +15,7 @@ use crate::pool::state::{Cooldown, Machine, Standing};
 use crate::runtime::account::{AccountState, InFlight};
 use crate::runtime::handle::UpstreamHandle;
 use crate::runtime::lane::ModelState;
+use crate::runtime::limits::Limits;
 use crate::runtime::numbers::Numbers;
 use crate::runtime::project::Project;
 use crate::runtime::standing;
@@ -36,6 +37,8 @@ pub struct Registry {
     pub http: HttpClients,
     /// Accounts by number.
     pub numbers: Numbers,
+    /// What keys and groups may use and have used.
+    pub limits: Arc<Limits>,
 }
 
 struct Known {
@@ -83,10 +86,13 @@ impl Registry {
                 .or_default()
                 .push(cooldown);
         }
+        let budgets = std::mem::take(&mut learned.budgets);
+        let limits = Arc::new(Limits::new(store.clone(), tasks.clone(), budgets));
         Self {
             accounts: Mutex::default(),
             models: Mutex::default(),
             kept: Mutex::new(kept),
+            limits,
             store,
             tasks,
             http: HttpClients::new(),

@@ -197,7 +197,7 @@ async fn status_shows_what_the_gateway_does() {
 }
 
 /// The commands whose help is looked at: none, and each that exists.
-const COMMANDS: [&[&str]; 23] = [
+const COMMANDS: [&[&str]; 24] = [
     &[],
     &["serve"],
     &["demo"],
@@ -205,6 +205,7 @@ const COMMANDS: [&[&str]; 23] = [
     &["validate"],
     &["key"],
     &["key", "new"],
+    &["key", "usage"],
     &["hash-password"],
     &["login"],
     &["status"],
