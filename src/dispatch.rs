@@ -1,5 +1,6 @@
 //! L6: one request from the canonical model to the stream of an answer.
 
+pub mod admit;
 pub mod affinity;
 pub mod attempt;
 pub mod count;
@@ -11,6 +12,7 @@ pub mod refusal;
 pub mod relay;
 pub mod replay;
 pub mod seat;
+pub mod spent;
 pub mod ticket;
 
 use std::sync::Arc;
@@ -109,6 +111,15 @@ impl Dispatcher {
                 return Err(error);
             }
         };
+        let reserved = admit::reserve(&self.runtime.registry.limits, &asker.key, &route, &request);
+        match reserved {
+            Ok((spent, permit)) => ticket.reserved(spent, permit),
+            Err(error) => {
+                ticket.failed(&error, status(asker.front, &error));
+                return Err(error);
+            }
+        }
+        ticket.covered().await;
         let config = &snapshot.config;
         let times = Times {
             keepalive: config.server.keepalive,

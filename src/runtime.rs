@@ -9,6 +9,7 @@ pub mod jobs;
 mod kept;
 pub mod keyring;
 pub mod lane;
+pub mod limits;
 pub mod metrics;
 pub mod numbers;
 pub mod project;

@@ -110,6 +110,7 @@ impl Exchange {
             sink.reset();
             self.recorder = Recorder::new(self.seating.key.id.clone());
             self.ticket.try_failed(&failure);
+            self.ticket.spent.failed();
             (held, host) = match self.after(back, host, &failure, sent).await {
                 Ok(next) => next,
                 // Nothing is left to try for an empty answer: it is passed on as what it is (section 6.3).
@@ -180,7 +181,8 @@ impl Exchange {
             Err((held, failure)) => return Err((held, failure.into())),
         };
         loop {
-            if let Err(failure) = call.pump(&mut self.recorder, sink).await {
+            let spent = &mut self.ticket.spent;
+            if let Err(failure) = call.pump(&mut self.recorder, spent, sink).await {
                 return Err((call.held, failure.into()));
             }
             // An answer that came in one piece has its first content too.
@@ -197,6 +199,11 @@ impl Exchange {
                 self.complete(call, stop).await;
                 return Ok(());
             }
+            if let Err(error) = self.ticket.room() {
+                self.ticket.try_cut();
+                return Err((call.held, Trouble::Refused(error)));
+            }
+            self.ticket.covered().await;
             if call.content && until == Until::Content {
                 self.call = Some(call);
                 return Ok(());
@@ -251,6 +258,18 @@ impl Exchange {
         call.drain().await;
     }
 
+    /// Whether there is room for more of the answer.
+    fn go_on(&mut self) -> Result<bool, Error> {
+        let Err(error) = self.ticket.room() else {
+            return Ok(true);
+        };
+        // The upstream is to stop at once; the account has done nothing wrong.
+        self.call = None;
+        self.recorder.finish(&self.dispatcher.replay);
+        self.ticket.try_cut();
+        Err(error)
+    }
+
     /// Reads on after [`Self::open`] came as far as the first content. `false`: the answer is complete.
     ///
     /// # Errors
@@ -260,10 +279,12 @@ impl Exchange {
         let Some(call) = self.call.as_mut() else {
             return Ok(false);
         };
-        let read = call.pump(&mut self.recorder, sink).await;
+        self.ticket.covered().await;
+        let spent = &mut self.ticket.spent;
+        let read = call.pump(&mut self.recorder, spent, sink).await;
         let stop = call.stop;
         if read.is_ok() && stop.is_none() {
-            return Ok(true);
+            return self.go_on();
         }
         let Some(call) = self.call.take() else {
             return Ok(false);

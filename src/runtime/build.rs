@@ -12,11 +12,13 @@ use crate::config::secret::Resolver;
 use crate::ir::Family;
 use crate::runtime::account::AccountState;
 use crate::runtime::handle::UpstreamHandle;
+use crate::runtime::limits::{Limited, Whose};
 use crate::runtime::metrics::ModelCounts;
 use crate::runtime::numbers::AccountSet;
 use crate::runtime::registry::Registry;
 use crate::runtime::rows::Rows;
 use crate::runtime::snapshot::{KeyEntry, Listed, Route, RouteTarget, Seat, Snapshot};
+use crate::store::BudgetOwner;
 use crate::wire::ModelInfo;
 
 /// What the build needs besides the config.
@@ -119,6 +121,19 @@ fn accounts(
     out
 }
 
+/// The limits that keys share, of those groups that have any.
+fn groups<'a>(config: &'a Config, context: &Context<'_>) -> HashMap<&'a String, Arc<Limited>> {
+    let groups = config.groups.iter();
+    let limited = groups.filter_map(|(name, limits)| {
+        let owner = BudgetOwner::Group(name.as_str().into());
+        let whose = Whose::Group(name.clone());
+        let zone = &config.admin.time_zone;
+        let limited = context.registry.limits.of(owner, whose, limits, zone)?;
+        Some((name, limited))
+    });
+    limited.collect()
+}
+
 fn keys(
     config: &Config,
     context: &Context<'_>,
@@ -126,6 +141,8 @@ fn keys(
 ) -> HashMap<[u8; 32], Arc<KeyEntry>> {
     let mut out: HashMap<[u8; 32], Arc<KeyEntry>> = HashMap::new();
     let mut sets = AccountSets::default();
+    let groups = groups(config, context);
+    let zone = &config.admin.time_zone;
     for (id, key) in &config.keys {
         let digest = match &key.value {
             KeyValue::Sha256(digest) => *digest,
@@ -138,6 +155,18 @@ fn keys(
             },
         };
         let accounts = sets.of(&key.accounts, config, context.registry);
+        let limits = &context.registry.limits;
+        let own = limits.of(
+            BudgetOwner::Key(digest),
+            Whose::Key(id.clone()),
+            &key.limits,
+            zone,
+        );
+        let group = key
+            .group
+            .as_ref()
+            .and_then(|name| groups.get(name))
+            .cloned();
         let entry = KeyEntry {
             id: id.clone(),
             digest,
@@ -145,6 +174,7 @@ fn keys(
             accounts,
             expires: key.expires,
             enabled: key.enabled,
+            limits: [own, group],
         };
         if let Some(other) = out.insert(digest, Arc::new(entry)) {
             errors.push(format!(
@@ -229,6 +259,7 @@ impl Wiring<'_> {
                     affinity: self.affinity(),
                     thinking: None,
                     counts: Arc::clone(&self.registry.metrics.discovered),
+                    price: None,
                 });
                 routes.insert(found.id.clone(), Arc::clone(&route));
                 let info = ModelInfo {
@@ -262,6 +293,7 @@ impl Wiring<'_> {
             affinity: self.affinity(),
             thinking: model.thinking,
             counts: self.counts(name),
+            price: model.price,
         }
     }
 

@@ -335,6 +335,10 @@ impl Controller {
         let wait = snapshot.config.state.orphan_retention;
         let named = |id: &AccountId| snapshot.accounts.contains_key(id);
         self.runtime.registry.retain(named, wait, Timestamp::now());
+        self.runtime
+            .registry
+            .limits
+            .retain(|owner| snapshot.names(owner), wait);
         self.runtime.put(snapshot);
         if numbered {
             let store = self.runtime.store.clone();

@@ -61,7 +61,9 @@ pub async fn run(
             }
             _ = tokens.tick() => {
                 runtime.registry.tick(Timestamp::now());
-                for account in runtime.snapshot().accounts.values().filter(|a| a.can_be_asked()) {
+                let snapshot = runtime.snapshot();
+                runtime.registry.limits.tick(snapshot.config.state.orphan_retention);
+                for account in snapshot.accounts.values().filter(|a| a.can_be_asked()) {
                     // An account that never served is asked for a token by its first request or its first quota.
                     if account.credential.expires_at().is_some() {
                         account.credential.renew_if_due(Timestamp::now());

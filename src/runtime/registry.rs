@@ -17,6 +17,7 @@ use crate::runtime::board::Board;
 use crate::runtime::handle::UpstreamHandle;
 use crate::runtime::kept::Kept;
 use crate::runtime::lane::ModelState;
+use crate::runtime::limits::Limits;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::numbers::Numbers;
 use crate::runtime::project::Project;
@@ -40,6 +41,8 @@ pub struct Registry {
     pub board: Arc<Board>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What keys and groups may use and have used.
+    pub limits: Arc<Limits>,
 }
 
 #[derive(Default)]
@@ -87,9 +90,12 @@ impl Accounts {
 impl Registry {
     /// A registry that knows what the store kept.
     pub fn new(store: Store, tasks: Tasks, learned: &mut Learned) -> Self {
+        let budgets = std::mem::take(&mut learned.budgets);
+        let limits = Arc::new(Limits::new(store.clone(), tasks.clone(), budgets));
         Self {
             accounts: Mutex::default(),
             kept: Mutex::new(Kept::new(learned)),
+            limits,
             store,
             tasks,
             http: HttpClients::new(),

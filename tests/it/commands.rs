@@ -200,7 +200,7 @@ async fn status_shows_what_the_gateway_does() {
 }
 
 /// The commands whose help is looked at: none, and each that exists.
-const COMMANDS: [&[&str]; 23] = [
+const COMMANDS: [&[&str]; 24] = [
     &[],
     &["serve"],
     &["demo"],
@@ -208,6 +208,7 @@ const COMMANDS: [&[&str]; 23] = [
     &["validate"],
     &["key"],
     &["key", "new"],
+    &["key", "usage"],
     &["hash-password"],
     &["login"],
     &["status"],

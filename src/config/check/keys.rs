@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::base::id::KeyId;
+use crate::base::money::{Per, nanos};
 use crate::base::time::Timestamp;
 use crate::config::check::Cx;
 use crate::config::check::sections::sha256;
 use crate::config::diagnostic::Code;
 use crate::config::model::{self, KeyValue};
-use crate::config::raw::{self, Budget};
+use crate::config::raw::{self, Budget, Period};
 use crate::config::suggest;
 use crate::config::tree::KeyPath;
 use crate::config::value::SecretText;
@@ -26,25 +27,32 @@ struct Limits<'a> {
 }
 
 impl Cx<'_> {
-    pub(super) fn keys(&mut self) -> BTreeMap<KeyId, model::Key> {
-        for table in ["groups", "keys"] {
-            for name in self.names(table) {
-                self.check_name(table, name);
-            }
+    pub(super) fn groups(&mut self) -> BTreeMap<String, model::Limits> {
+        for name in self.names("groups") {
+            self.check_name("groups", name);
         }
         let raw = self.raw;
-        for (name, group) in &raw.groups {
-            self.limits(
-                &KeyPath::from(["groups", name]),
-                &Limits {
+        let groups = raw.groups.iter();
+        groups
+            .map(|(name, group)| {
+                let limits = Limits {
                     rpm: group.rpm,
                     tokens_per_minute: group.tokens_per_minute,
                     tokens_per_day: group.tokens_per_day,
                     max_concurrent: group.max_concurrent,
                     budget: group.budget.as_ref(),
-                },
-            );
+                };
+                let path = KeyPath::from(["groups", name]);
+                (name.clone(), self.limits(&path, &limits))
+            })
+            .collect()
+    }
+
+    pub(super) fn keys(&mut self) -> BTreeMap<KeyId, model::Key> {
+        for name in self.names("keys") {
+            self.check_name("keys", name);
         }
+        let raw = self.raw;
         let mut seen = BTreeMap::new();
         raw.keys
             .iter()
@@ -58,7 +66,7 @@ impl Cx<'_> {
 
     fn key(&mut self, name: &str, raw: &raw::Key) -> Option<model::Key> {
         let path = KeyPath::from(["keys", name]);
-        self.limits(
+        let limits = self.limits(
             &path,
             &Limits {
                 rpm: raw.rpm,
@@ -78,6 +86,8 @@ impl Cx<'_> {
         Some(model::Key {
             name: raw.name.clone().unwrap_or_else(|| name.to_owned()),
             value: self.key_value(&path, raw)?,
+            group: raw.group.as_ref().map(|group| group.0.clone()),
+            limits,
             models: raw.models.as_ref().map_or_else(
                 || vec!["*".to_owned()],
                 |list| list.iter().map(|g| g.0.clone()).collect(),
@@ -206,7 +216,7 @@ impl Cx<'_> {
         Some(expires)
     }
 
-    fn limits(&mut self, path: &KeyPath, limits: &Limits<'_>) {
+    fn limits(&mut self, path: &KeyPath, limits: &Limits<'_>) -> model::Limits {
         let numbers = [
             ("rpm", limits.rpm.map(u64::from)),
             ("tokens_per_minute", limits.tokens_per_minute),
@@ -228,6 +238,18 @@ impl Cx<'_> {
                 &path.with("budget").with("usd"),
                 format!("expected an amount above 0, found {usd}"),
             );
+        }
+        model::Limits {
+            rpm: limits.rpm,
+            tokens_per_minute: limits.tokens_per_minute,
+            tokens_per_day: limits.tokens_per_day,
+            budget: limits.budget.map(|budget| {
+                let per = match budget.per {
+                    Period::Day => Per::Day,
+                    Period::Month => Per::Month,
+                };
+                (nanos(budget.usd), per)
+            }),
         }
     }
 
