@@ -32,6 +32,8 @@ pub struct Config {
     pub upstreams: BTreeMap<UpstreamId, Upstream>,
     /// `[accounts.*]` by name.
     pub accounts: BTreeMap<AccountId, Account>,
+    /// `[groups.*]` by name.
+    pub groups: BTreeMap<String, Group>,
     /// `[keys.*]` by name.
     pub keys: BTreeMap<KeyId, Key>,
     /// `[models.*]` by public name.
@@ -295,6 +297,13 @@ pub enum KeyValue {
     Key(SecretRef),
 }
 
+/// `[groups.*]`: limits that several keys share.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Group {
+    /// Requests at once; `None` is no limit.
+    pub max_concurrent: Option<u32>,
+}
+
 /// `[keys.*]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Key {
@@ -306,6 +315,10 @@ pub struct Key {
     pub models: Vec<String>,
     /// Account names and `tag:NAME`; empty is every account.
     pub accounts: Vec<String>,
+    /// The group whose limits it shares.
+    pub group: Option<String>,
+    /// Requests at once; `None` is no limit.
+    pub max_concurrent: Option<u32>,
     /// Refused from this moment on.
     pub expires: Option<Timestamp>,
     /// Whether it is accepted.

@@ -48,13 +48,10 @@ const PENDING: &[Pending] = &[
     Pending("groups.*.tokens_per_minute", &[]),
     Pending("groups.*.tokens_per_day", &[]),
     Pending("groups.*.budget", &[]),
-    Pending("groups.*.max_concurrent", &[]),
-    Pending("keys.*.group", &[]),
     Pending("keys.*.rpm", &[]),
     Pending("keys.*.tokens_per_minute", &[]),
     Pending("keys.*.tokens_per_day", &[]),
     Pending("keys.*.budget", &[]),
-    Pending("keys.*.max_concurrent", &[]),
     Pending("models.*.price", &[]),
 ];
 

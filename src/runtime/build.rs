@@ -15,6 +15,7 @@ use crate::runtime::handle::UpstreamHandle;
 use crate::runtime::numbers::AccountSet;
 use crate::runtime::registry::Registry;
 use crate::runtime::rows::Rows;
+use crate::runtime::slots::{GroupSlots, KeySlots, Slots};
 use crate::runtime::snapshot::{KeyEntry, Listed, Route, RouteTarget, Seat, Snapshot};
 use crate::wire::ModelInfo;
 
@@ -122,6 +123,18 @@ fn keys(
 ) -> HashMap<[u8; 32], Arc<KeyEntry>> {
     let mut out: HashMap<[u8; 32], Arc<KeyEntry>> = HashMap::new();
     let mut sets = AccountSets::default();
+    let counters = &context.registry.counters;
+    let groups: HashMap<&str, Arc<GroupSlots>> = config
+        .groups
+        .iter()
+        .map(|(name, group)| {
+            let slots = GroupSlots {
+                name: name.clone(),
+                slots: Slots::new(counters.group(name), group.max_concurrent),
+            };
+            (name.as_str(), Arc::new(slots))
+        })
+        .collect();
     for (id, key) in &config.keys {
         let digest = match &key.value {
             KeyValue::Sha256(digest) => *digest,
@@ -141,6 +154,13 @@ fn keys(
             accounts,
             expires: key.expires,
             enabled: key.enabled,
+            slots: KeySlots {
+                own: Slots::new(counters.key(&digest), key.max_concurrent),
+                group: key
+                    .group
+                    .as_deref()
+                    .and_then(|name| groups.get(name).cloned()),
+            },
         };
         if let Some(other) = out.insert(digest, Arc::new(entry)) {
             errors.push(format!(

@@ -18,6 +18,7 @@ use crate::runtime::handle::UpstreamHandle;
 use crate::runtime::lane::ModelState;
 use crate::runtime::numbers::Numbers;
 use crate::runtime::project::Project;
+use crate::runtime::slots::Counters;
 use crate::runtime::standing;
 use crate::runtime::tokens::StoredTokens;
 use crate::store::{
@@ -38,6 +39,8 @@ pub struct Registry {
     pub numbers: Numbers,
     /// What selection reads.
     pub board: Arc<Board>,
+    /// Requests under way of keys and groups.
+    pub counters: Counters,
 }
 
 struct Known {
@@ -93,6 +96,7 @@ impl Registry {
             http: HttpClients::new(),
             numbers: Numbers::default(),
             board: Arc::default(),
+            counters: Counters::default(),
         }
     }
 
@@ -189,6 +193,7 @@ impl Registry {
                 let cooldown = Cooldown {
                     since: now,
                     until: record.until,
+                    sure: record.until,
                     class,
                     count: record.count,
                 };
@@ -214,6 +219,7 @@ impl Registry {
     /// Accounts that no snapshot names any more wait for their return a while: taking one out of use and back in makes
     /// nobody forget what it must not do. What a pause said, the file has overruled.
     pub fn retain(&self, keep: impl Fn(&AccountId) -> bool, now: Timestamp) {
+        self.counters.retain();
         self.accounts.lock().retain(|id, known| {
             if keep(id) {
                 return true;

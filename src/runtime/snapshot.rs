@@ -19,6 +19,7 @@ use crate::runtime::handle::UpstreamHandle;
 use crate::runtime::lane::{Lane, ModelState};
 use crate::runtime::numbers::AccountSet;
 use crate::runtime::rows::Rows;
+use crate::runtime::slots::KeySlots;
 use crate::wire::ModelInfo;
 
 /// Everything a request needs to be served, as of one revision of the files.
@@ -55,6 +56,8 @@ pub struct KeyEntry {
     pub(super) accounts: Option<Arc<AccountSet>>,
     pub(super) expires: Option<Timestamp>,
     pub(super) enabled: bool,
+    /// How many requests it and its group have under way.
+    pub slots: KeySlots,
 }
 
 impl KeyEntry {
@@ -67,6 +70,7 @@ impl KeyEntry {
             accounts: None,
             expires: None,
             enabled: false,
+            slots: KeySlots::default(),
         }
     }
 
@@ -75,12 +79,24 @@ impl KeyEntry {
         self.models.iter().any(|glob| glob.matches(model))
     }
 
+    /// Whether the key may use every account.
+    pub fn may_use_all(&self) -> bool {
+        self.accounts.is_none()
+    }
+
     /// Whether the key may use the account of this number.
     #[inline]
     pub fn may_use(&self, account: u32) -> bool {
         self.accounts
             .as_ref()
             .is_none_or(|accounts| accounts.contains(account))
+    }
+
+    /// Stands for the accounts that it may use: the same number for keys of the same rules, while both live.
+    pub fn accounts_tag(&self) -> usize {
+        self.accounts
+            .as_ref()
+            .map_or(0, |set| Arc::as_ptr(set).addr())
     }
 
     /// Whether the key is accepted at `now`.

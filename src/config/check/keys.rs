@@ -21,8 +21,12 @@ struct Limits<'a> {
     rpm: Option<u32>,
     tokens_per_minute: Option<u64>,
     tokens_per_day: Option<u64>,
-    max_concurrent: Option<u32>,
     budget: Option<&'a Budget>,
+}
+
+/// 0 is no limit, as at accounts.
+fn at_once(limit: Option<u32>) -> Option<u32> {
+    limit.filter(|limit| *limit > 0)
 }
 
 impl Cx<'_> {
@@ -40,7 +44,6 @@ impl Cx<'_> {
                     rpm: group.rpm,
                     tokens_per_minute: group.tokens_per_minute,
                     tokens_per_day: group.tokens_per_day,
-                    max_concurrent: group.max_concurrent,
                     budget: group.budget.as_ref(),
                 },
             );
@@ -56,6 +59,16 @@ impl Cx<'_> {
             .collect()
     }
 
+    pub(super) fn groups(&self) -> BTreeMap<String, model::Group> {
+        let groups = self.raw.groups.iter();
+        let checked = |group: &raw::Group| model::Group {
+            max_concurrent: at_once(group.max_concurrent),
+        };
+        groups
+            .map(|(name, group)| (name.clone(), checked(group)))
+            .collect()
+    }
+
     fn key(&mut self, name: &str, raw: &raw::Key) -> Option<model::Key> {
         let path = KeyPath::from(["keys", name]);
         self.limits(
@@ -64,7 +77,6 @@ impl Cx<'_> {
                 rpm: raw.rpm,
                 tokens_per_minute: raw.tokens_per_minute,
                 tokens_per_day: raw.tokens_per_day,
-                max_concurrent: raw.max_concurrent,
                 budget: raw.budget.as_ref(),
             },
         );
@@ -83,6 +95,12 @@ impl Cx<'_> {
                 |list| list.iter().map(|g| g.0.clone()).collect(),
             ),
             accounts,
+            group: raw
+                .group
+                .as_ref()
+                .map(|group| group.0.clone())
+                .filter(|group| self.has("groups", group)),
+            max_concurrent: at_once(raw.max_concurrent),
             expires,
             enabled: raw.enabled.unwrap_or(true),
         })
@@ -211,7 +229,6 @@ impl Cx<'_> {
             ("rpm", limits.rpm.map(u64::from)),
             ("tokens_per_minute", limits.tokens_per_minute),
             ("tokens_per_day", limits.tokens_per_day),
-            ("max_concurrent", limits.max_concurrent.map(u64::from)),
         ];
         for (key, value) in numbers {
             if value == Some(0) {

@@ -74,6 +74,7 @@ fn tables_that_are_not_given_take_the_defaults() {
         },
         upstreams: BTreeMap::new(),
         accounts: BTreeMap::new(),
+        groups: BTreeMap::new(),
         keys: BTreeMap::new(),
         models: BTreeMap::new(),
     };
@@ -199,6 +200,8 @@ fn an_account_a_key_and_a_model_take_their_defaults() {
             value: KeyValue::Key(env("KEY")),
             models: vec!["*".to_owned()],
             accounts: Vec::new(),
+            group: None,
+            max_concurrent: None,
             expires: None,
             enabled: true,
         }
