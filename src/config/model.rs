@@ -36,7 +36,7 @@ pub struct Config {
     /// `[accounts.*]` by name.
     pub accounts: BTreeMap<AccountId, Account>,
     /// `[groups.*]` by name.
-    pub groups: BTreeMap<String, Limits>,
+    pub groups: BTreeMap<String, Group>,
     /// `[keys.*]` by name.
     pub keys: BTreeMap<KeyId, Key>,
     /// `[models.*]` by public name.
@@ -304,6 +304,15 @@ pub enum KeyValue {
     Key(SecretRef),
 }
 
+/// `[groups.*]`: limits that several keys share.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Group {
+    /// Requests at once; `None` is no limit.
+    pub max_concurrent: Option<u32>,
+    /// What they may use together.
+    pub limits: Limits,
+}
+
 /// What a key or a group may use at most; `None` is no limit, else it is above 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
@@ -324,14 +333,16 @@ pub struct Key {
     pub name: String,
     /// How it is known.
     pub value: KeyValue,
-    /// The group whose limits it shares.
-    pub group: Option<String>,
     /// Limits of its own.
     pub limits: Limits,
     /// Globs of public model names.
     pub models: Vec<String>,
     /// Account names and `tag:NAME`; empty is every account.
     pub accounts: Vec<String>,
+    /// The group whose limits it shares.
+    pub group: Option<String>,
+    /// Requests at once; `None` is no limit.
+    pub max_concurrent: Option<u32>,
     /// Refused from this moment on.
     pub expires: Option<Timestamp>,
     /// Whether it is accepted.

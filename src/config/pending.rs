@@ -41,8 +41,6 @@ const PENDING: &[Pending] = &[
     ),
     Pending("upstreams.*.web_search", &[]),
     Pending("upstreams.*.location", &[]),
-    Pending("groups.*.max_concurrent", &[]),
-    Pending("keys.*.max_concurrent", &[]),
 ];
 
 /// The listed keys, for documents and tests.

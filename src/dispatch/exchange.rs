@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::base::error::Error;
 use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
+use crate::dispatch::admission::Admission;
 use crate::dispatch::attempt::{self, Call, Sink, Trouble, Variant};
 use crate::dispatch::plan::{Bounds, Plan};
 use crate::dispatch::replay::Recorder;
@@ -41,6 +42,9 @@ pub struct Exchange {
     /// Not waited for either: those whose trouble does not end by itself.
     barred: Excluded,
     recorder: Recorder,
+    /// What let the request in. Before the call, so that it goes first: who waits for this key's slot is then among those
+    /// to whom the account's goes.
+    admission: Option<Admission>,
     call: Option<Call>,
     used_signatures: Vec<String>,
     /// The token of the last call, and whether the upstream refused it.
@@ -81,6 +85,7 @@ impl Exchange {
             tried: Excluded::default(),
             barred: Excluded::default(),
             recorder,
+            admission: None,
             call: None,
             used_signatures: Vec::new(),
             token: None,
@@ -255,6 +260,7 @@ impl Exchange {
         self.dispatcher
             .runtime
             .succeeded(call.held.seat(), call.held.target());
+        self.admission = None;
         call.drain().await;
     }
 

@@ -205,6 +205,26 @@ impl AccountState {
         effect
     }
 
+    /// Keeps a reading of the pair's quota that was asked for at `at`. Says whether it changed the pair's bench.
+    pub fn quota(
+        &self,
+        model: &str,
+        (remaining, reset): (Option<f64>, Option<Timestamp>),
+        at: Timestamp,
+        now: Timestamp,
+    ) -> bool {
+        self.lane(model).set_quota(remaining, reset, at);
+        if remaining.is_none_or(|left| left <= 0.0) {
+            return false;
+        }
+        let mut health = self.health.lock();
+        let changed = health.machine.something_left(model, at, now);
+        if changed {
+            self.publish(&health, model);
+        }
+        changed
+    }
+
     /// Puts back a bench that the store kept; `model` of `None` is the whole account.
     pub fn restore(&self, model: Option<&str>, cooldown: Cooldown) {
         let mut health = self.health.lock();

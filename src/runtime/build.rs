@@ -17,6 +17,7 @@ use crate::runtime::metrics::ModelCounts;
 use crate::runtime::numbers::AccountSet;
 use crate::runtime::registry::Registry;
 use crate::runtime::rows::Rows;
+use crate::runtime::slots::{GroupSlots, KeySlots, Slots};
 use crate::runtime::snapshot::{KeyEntry, Listed, Route, RouteTarget, Seat, Snapshot};
 use crate::store::BudgetOwner;
 use crate::wire::ModelInfo;
@@ -121,17 +122,29 @@ fn accounts(
     out
 }
 
-/// The limits that keys share, of those groups that have any.
-fn groups<'a>(config: &'a Config, context: &Context<'_>) -> HashMap<&'a String, Arc<Limited>> {
+/// What the keys of a group share.
+struct Shared {
+    limits: Option<Arc<Limited>>,
+    slots: Arc<GroupSlots>,
+}
+
+fn groups<'a>(config: &'a Config, context: &Context<'_>) -> HashMap<&'a str, Shared> {
     let groups = config.groups.iter();
-    let limited = groups.filter_map(|(name, limits)| {
+    let shared = groups.map(|(name, group)| {
         let owner = BudgetOwner::Group(name.as_str().into());
         let whose = Whose::Group(name.clone());
         let zone = &config.admin.time_zone;
-        let limited = context.registry.limits.of(owner, whose, limits, zone)?;
-        Some((name, limited))
+        let registry = context.registry;
+        let shared = Shared {
+            limits: registry.limits.of(owner, whose, &group.limits, zone),
+            slots: Arc::new(GroupSlots {
+                name: name.clone(),
+                slots: Slots::new(registry.counters.group(name), group.max_concurrent),
+            }),
+        };
+        (name.as_str(), shared)
     });
-    limited.collect()
+    shared.collect()
 }
 
 fn keys(
@@ -141,6 +154,7 @@ fn keys(
 ) -> HashMap<[u8; 32], Arc<KeyEntry>> {
     let mut out: HashMap<[u8; 32], Arc<KeyEntry>> = HashMap::new();
     let mut sets = AccountSets::default();
+    let counters = &context.registry.counters;
     let groups = groups(config, context);
     let zone = &config.admin.time_zone;
     for (id, key) in &config.keys {
@@ -162,11 +176,7 @@ fn keys(
             &key.limits,
             zone,
         );
-        let group = key
-            .group
-            .as_ref()
-            .and_then(|name| groups.get(name))
-            .cloned();
+        let group = key.group.as_deref().and_then(|name| groups.get(name));
         let entry = KeyEntry {
             id: id.clone(),
             digest,
@@ -174,7 +184,11 @@ fn keys(
             accounts,
             expires: key.expires,
             enabled: key.enabled,
-            limits: [own, group],
+            limits: [own, group.and_then(|shared| shared.limits.clone())],
+            slots: KeySlots {
+                own: Slots::new(counters.key(&digest), key.max_concurrent),
+                group: group.map(|shared| Arc::clone(&shared.slots)),
+            },
         };
         if let Some(other) = out.insert(digest, Arc::new(entry)) {
             errors.push(format!(

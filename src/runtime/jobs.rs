@@ -166,9 +166,7 @@ async fn ask(
         .fetch_models(&token, project.as_deref())
         .await?;
     for model in &list.models {
-        account
-            .lane(&model.id)
-            .set_quota(model.remaining, model.reset, now);
+        runtime.quota_read(account, &model.id, (model.remaining, model.reset), now);
         if model.remaining.is_some() || model.reset.is_some() {
             runtime.store.put_quota(QuotaRecord {
                 account: account.id.clone(),
@@ -179,5 +177,6 @@ async fn ask(
             });
         }
     }
+    runtime.freed();
     Ok(upstream.learn(list))
 }

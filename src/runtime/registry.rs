@@ -21,6 +21,7 @@ use crate::runtime::limits::Limits;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::numbers::Numbers;
 use crate::runtime::project::Project;
+use crate::runtime::slots::Counters;
 use crate::runtime::standing;
 use crate::runtime::tokens::StoredTokens;
 use crate::store::{AccountRecord, CooldownRecord, Learned, QuotaRecord, Store};
@@ -43,6 +44,8 @@ pub struct Registry {
     pub metrics: Arc<Metrics>,
     /// What keys and groups may use and have used.
     pub limits: Arc<Limits>,
+    /// Requests under way of keys and groups.
+    pub counters: Counters,
 }
 
 #[derive(Default)]
@@ -102,6 +105,7 @@ impl Registry {
             numbers: Numbers::default(),
             board: Arc::default(),
             metrics: Arc::default(),
+            counters: Counters::default(),
         }
     }
 
@@ -216,6 +220,7 @@ impl Registry {
                 let cooldown = Cooldown {
                     since: now,
                     until: record.until,
+                    sure: record.until,
                     class,
                     count: record.count,
                 };
@@ -247,6 +252,7 @@ impl Registry {
     /// nobody forget what it must not do. What a pause said, the file has overruled. Accounts with a new name keep what is
     /// known of them under that one from now on.
     pub fn retain(&self, keep: impl Fn(&AccountId) -> bool, wait: Duration, now: Timestamp) {
+        self.counters.retain();
         let mut accounts = self.accounts.lock();
         let mut moved = HashSet::new();
         for known in accounts.by_name.values_mut().filter(|known| known.moved) {

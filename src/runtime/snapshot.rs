@@ -23,6 +23,7 @@ use crate::runtime::limits::{Limited, Whose};
 use crate::runtime::metrics::ModelCounts;
 use crate::runtime::numbers::AccountSet;
 use crate::runtime::rows::Rows;
+use crate::runtime::slots::KeySlots;
 use crate::store::BudgetOwner;
 use crate::wire::ModelInfo;
 
@@ -62,6 +63,8 @@ pub struct KeyEntry {
     pub(super) enabled: bool,
     /// Its own limits, and its group's.
     pub(super) limits: [Option<Arc<Limited>>; 2],
+    /// How many requests it and its group have under way.
+    pub slots: KeySlots,
 }
 
 impl KeyEntry {
@@ -75,12 +78,18 @@ impl KeyEntry {
             expires: None,
             enabled: false,
             limits: [None, None],
+            slots: KeySlots::default(),
         }
     }
 
     /// Whether the key may use this public model.
     pub fn may_see(&self, model: &str) -> bool {
         self.models.iter().any(|glob| glob.matches(model))
+    }
+
+    /// Whether the key may use every account.
+    pub fn may_use_all(&self) -> bool {
+        self.accounts.is_none()
     }
 
     /// Whether the key may use the account of this number.
@@ -100,6 +109,13 @@ impl KeyEntry {
     pub fn budget(&self) -> Option<&Whose> {
         let mut limits = self.limits();
         limits.find(|l| l.has_budget()).map(|l| l.whose())
+    }
+
+    /// Stands for the accounts that it may use: the same number for keys of the same rules, while both live.
+    pub fn accounts_tag(&self) -> usize {
+        self.accounts
+            .as_ref()
+            .map_or(0, |set| Arc::as_ptr(set).addr())
     }
 
     /// Whether the key is accepted at `now`.

@@ -22,12 +22,16 @@ struct Limits<'a> {
     rpm: Option<u32>,
     tokens_per_minute: Option<u64>,
     tokens_per_day: Option<u64>,
-    max_concurrent: Option<u32>,
     budget: Option<&'a Budget>,
 }
 
+/// 0 is no limit, as at accounts.
+fn at_once(limit: Option<u32>) -> Option<u32> {
+    limit.filter(|limit| *limit > 0)
+}
+
 impl Cx<'_> {
-    pub(super) fn groups(&mut self) -> BTreeMap<String, model::Limits> {
+    pub(super) fn groups(&mut self) -> BTreeMap<String, model::Group> {
         for name in self.names("groups") {
             self.check_name("groups", name);
         }
@@ -39,11 +43,14 @@ impl Cx<'_> {
                     rpm: group.rpm,
                     tokens_per_minute: group.tokens_per_minute,
                     tokens_per_day: group.tokens_per_day,
-                    max_concurrent: group.max_concurrent,
                     budget: group.budget.as_ref(),
                 };
                 let path = KeyPath::from(["groups", name]);
-                (name.clone(), self.limits(&path, &limits))
+                let checked = model::Group {
+                    max_concurrent: at_once(group.max_concurrent),
+                    limits: self.limits(&path, &limits),
+                };
+                (name.clone(), checked)
             })
             .collect()
     }
@@ -72,7 +79,6 @@ impl Cx<'_> {
                 rpm: raw.rpm,
                 tokens_per_minute: raw.tokens_per_minute,
                 tokens_per_day: raw.tokens_per_day,
-                max_concurrent: raw.max_concurrent,
                 budget: raw.budget.as_ref(),
             },
         );
@@ -86,13 +92,18 @@ impl Cx<'_> {
         Some(model::Key {
             name: raw.name.clone().unwrap_or_else(|| name.to_owned()),
             value: self.key_value(&path, raw)?,
-            group: raw.group.as_ref().map(|group| group.0.clone()),
             limits,
             models: raw.models.as_ref().map_or_else(
                 || vec!["*".to_owned()],
                 |list| list.iter().map(|g| g.0.clone()).collect(),
             ),
             accounts,
+            group: raw
+                .group
+                .as_ref()
+                .map(|group| group.0.clone())
+                .filter(|group| self.has("groups", group)),
+            max_concurrent: at_once(raw.max_concurrent),
             expires,
             enabled: raw.enabled.unwrap_or(true),
         })
@@ -221,7 +232,6 @@ impl Cx<'_> {
             ("rpm", limits.rpm.map(u64::from)),
             ("tokens_per_minute", limits.tokens_per_minute),
             ("tokens_per_day", limits.tokens_per_day),
-            ("max_concurrent", limits.max_concurrent.map(u64::from)),
         ];
         for (key, value) in numbers {
             if value == Some(0) {

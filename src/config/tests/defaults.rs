@@ -201,10 +201,11 @@ fn an_account_a_key_and_a_model_take_their_defaults() {
         Key {
             name: "k".to_owned(),
             value: KeyValue::Key(env("KEY")),
-            group: None,
             limits: Limits::default(),
             models: vec!["*".to_owned()],
             accounts: Vec::new(),
+            group: None,
+            max_concurrent: None,
             expires: None,
             enabled: true,
         }
@@ -339,10 +340,10 @@ fn what_is_given_is_taken() {
     assert_eq!(key.limits.budget, Some((500_000_000, Per::Day)));
     let group = &config.groups["g"];
     assert_eq!(
-        (group.tokens_per_minute, group.tokens_per_day),
+        (group.limits.tokens_per_minute, group.limits.tokens_per_day),
         (Some(1000), Some(2000))
     );
-    assert_eq!(group.budget, Some((500_000_000_000, Per::Month)));
+    assert_eq!(group.limits.budget, Some((500_000_000_000, Per::Month)));
     let price = |model: &str| {
         let price = config.models[model].price;
         price.map(|p| (p.input, p.cached_input, p.output))
