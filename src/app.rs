@@ -115,6 +115,10 @@ impl App {
         let generation = store.next_generation().await;
         let first = wire(&read, &registry, &keyring, None, generation)
             .map_err(|errors| errors.join("\n"))?;
+        registry.limits.retain(
+            |owner| first.names(owner),
+            read.config.state.orphan_retention,
+        );
         let (ask, asked) = mpsc::channel(256);
         let runtime = Arc::new(Runtime::new(
             first,
@@ -240,6 +244,8 @@ impl App {
         {
             tracing::warn!(tasks = self.tasks.len(), "some tasks did not end in time");
         }
+        // What nobody uses any more is not booked at the next start.
+        self.gateway.dispatcher.runtime.registry.limits.close();
         if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
             tracing::warn!("the store could not write everything in time");
         }

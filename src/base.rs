@@ -3,6 +3,7 @@
 pub mod error;
 pub mod id;
 pub mod metrics;
+pub mod money;
 pub mod secret;
 pub mod task;
 pub mod time;

@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use crate::base::id::{AccountId, KeyId, UpstreamId};
+use crate::base::money::{Nanos, Per, Price};
 use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 use crate::ir::{Family, ThinkingDefault};
@@ -32,6 +35,8 @@ pub struct Config {
     pub upstreams: BTreeMap<UpstreamId, Upstream>,
     /// `[accounts.*]` by name.
     pub accounts: BTreeMap<AccountId, Account>,
+    /// `[groups.*]` by name.
+    pub groups: BTreeMap<String, Group>,
     /// `[keys.*]` by name.
     pub keys: BTreeMap<KeyId, Key>,
     /// `[models.*]` by public name.
@@ -45,10 +50,10 @@ pub struct Config {
 /// A key that is read but has no effect so far (see [`crate::config::pending`]), as written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inert {
-    /// The keys on the way to it; of `[groups.*]` also the tables themselves.
+    /// The keys on the way to it.
     pub path: Vec<String>,
-    /// Its value; `None` for a table.
-    pub value: Option<Written>,
+    /// Its value.
+    pub value: Written,
 }
 
 /// A value as written.
@@ -106,6 +111,8 @@ pub struct Admin {
     pub enabled: bool,
     /// Where, if not on `server.listen`.
     pub listen: Option<SocketAddr>,
+    /// Where days and months begin.
+    pub time_zone: TimeZone,
 }
 
 /// `[state]`.
@@ -321,6 +328,28 @@ pub enum KeyValue {
     Key(SecretRef),
 }
 
+/// `[groups.*]`: limits that several keys share.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Group {
+    /// Requests at once; `None` is no limit.
+    pub max_concurrent: Option<u32>,
+    /// What they may use together.
+    pub limits: Limits,
+}
+
+/// What a key or a group may use at most; `None` is no limit, else it is above 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests in a minute.
+    pub rpm: Option<u32>,
+    /// Tokens in a minute.
+    pub tokens_per_minute: Option<u64>,
+    /// Tokens in a day.
+    pub tokens_per_day: Option<u64>,
+    /// Money in a period.
+    pub budget: Option<(Nanos, Per)>,
+}
+
 /// `[keys.*]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Key {
@@ -328,10 +357,16 @@ pub struct Key {
     pub name: String,
     /// How it is known.
     pub value: KeyValue,
+    /// Limits of its own.
+    pub limits: Limits,
     /// Globs of public model names.
     pub models: Vec<String>,
     /// Account names and `tag:NAME`; empty is every account.
     pub accounts: Vec<String>,
+    /// The group whose limits it shares.
+    pub group: Option<String>,
+    /// Requests at once; `None` is no limit.
+    pub max_concurrent: Option<u32>,
     /// Refused from this moment on.
     pub expires: Option<Timestamp>,
     /// Whether it is accepted.
@@ -366,4 +401,6 @@ pub struct Model {
     pub context: Option<u64>,
     /// Caps what clients ask for.
     pub max_output: Option<u32>,
+    /// What its tokens cost; without it cost is not known.
+    pub price: Option<Price>,
 }

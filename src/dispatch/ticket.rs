@@ -9,9 +9,12 @@ use tokio::time::Instant;
 use crate::base::error::{Error, ErrorKind, Origin};
 use crate::base::id::{Dialect, KeyId, RequestId};
 use crate::base::time::Timestamp;
+use crate::dispatch::admit;
+use crate::dispatch::spent::Spent;
 use crate::ir::{Losses, StopReason, Usage};
 use crate::pool::failure::Failure;
 use crate::runtime::Runtime;
+use crate::runtime::limits::Permit;
 use crate::runtime::metrics::{self, Course, Metrics, Tries};
 use crate::runtime::snapshot::Route;
 use crate::store::{LogRecord, Store, TryRecord, Verdict};
@@ -31,6 +34,9 @@ pub struct Ticket {
     started: Instant,
     try_started: Instant,
     settled: bool,
+    /// What was used so far.
+    pub spent: Spent,
+    permit: Option<Permit>,
 }
 
 fn millis(d: Duration) -> u64 {
@@ -57,6 +63,8 @@ impl Ticket {
             started: now,
             try_started: now,
             settled: false,
+            spent: Spent::default(),
+            permit: None,
         }
     }
 
@@ -66,6 +74,50 @@ impl Ticket {
         self.record.model = route.map(|route| route.name.as_str().into());
         self.record.stream = stream;
         self.route = route.cloned();
+    }
+
+    /// What the request is reckoned to use, and its reservation with the limits of its key.
+    pub fn reserved(&mut self, spent: Spent, permit: Permit) {
+        self.spent = spent;
+        if !permit.is_free() {
+            self.spent.reserved(permit.reserved());
+            self.permit = Some(permit);
+        }
+    }
+
+    /// Waits until the store knows of what is reserved, where it does not yet: no prompt goes out, and no more of an answer
+    /// is read, before. Never for long.
+    pub async fn covered(&mut self) {
+        if let Some(permit) = &mut self.permit {
+            permit.covered().await;
+        }
+    }
+
+    /// Reserves more where what was used comes near to what was reserved.
+    ///
+    /// # Errors
+    /// The limit that has no room, once more was used than was reserved: the answer must end.
+    pub fn room(&mut self) -> Result<(), Error> {
+        let Some(permit) = self.permit.as_mut().filter(|_| self.spent.is_short()) else {
+            return Ok(());
+        };
+        // Less and less where there is little left, down to what was used already.
+        let mut refused = None;
+        for more in self.spent.wants() {
+            match permit.extend(more) {
+                Ok(()) => {
+                    self.spent.reserved(permit.reserved());
+                    return Ok(());
+                }
+                Err(why) => refused = Some(why),
+            }
+        }
+        match refused {
+            Some(refused) if !permit.reserved().covers(self.spent.amount()) => {
+                Err(admit::told(&refused))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// How long the request waited for slots, added up.
@@ -95,8 +147,14 @@ impl Ticket {
         u16::try_from(self.record.tries.len() + 1).unwrap_or(u16::MAX)
     }
 
+    /// The prompt is about to be sent.
+    pub fn sends(&mut self) {
+        self.spent.sends();
+    }
+
     /// The call's response headers are there.
     pub fn first_byte(&mut self) {
+        self.spent.begins();
         let waited = millis(self.try_started.elapsed());
         if let Some(call) = self.record.tries.last_mut() {
             call.first_byte_ms = Some(waited);
@@ -132,6 +190,14 @@ impl Ticket {
             detail = failure.detail,
             "try failed"
         );
+    }
+
+    /// The call was ended by a limit of the client's.
+    pub fn try_cut(&mut self) {
+        let latency = millis(self.try_started.elapsed());
+        if let Some(call) = self.record.tries.last_mut() {
+            call.latency_ms = latency;
+        }
     }
 
     /// Token counts so far.
@@ -180,6 +246,11 @@ impl Drop for Ticket {
             self.record.error = Some((&gone).into());
             self.fault = Some(metrics::fault(&gone));
         }
+        self.record.usage.update(&self.spent.told());
+        self.record.cost = self.spent.cost();
+        if let Some(permit) = self.permit.take() {
+            permit.settle(self.spent.booked());
+        }
         let latency = self.started.elapsed();
         self.record.latency_ms = millis(latency);
         self.metrics.in_flight.dec();
@@ -206,6 +277,7 @@ impl Drop for Ticket {
             queue_ms = r.queue_ms,
             input = r.usage.input_total(),
             output = r.usage.output_total(),
+            cost = r.cost,
             stream = r.stream,
             error = r.error.as_ref().map(|e| e.kind.as_ref()),
             message = told.map(|e| e.message.as_str()),

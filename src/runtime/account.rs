@@ -15,7 +15,7 @@ use crate::pool::failure::{Class, Failure};
 use crate::pool::report::{Offer, Report, report};
 use crate::pool::state::{Cooldown, Effect, Machine, Relief, Standing};
 use crate::runtime::board::{Board, InFlight, Row, Spot};
-use crate::runtime::lane::Lane;
+use crate::runtime::lane::{Lane, Reading};
 use crate::runtime::numbers::stable_hash;
 use crate::runtime::project::ProjectCell;
 use crate::upstream::credential::Credential;
@@ -68,6 +68,30 @@ impl AccountState {
             last_used: AtomicI64::new(0),
             health: Mutex::default(),
         }
+    }
+
+    /// Takes over what is known of an account that was this one under another name.
+    pub(super) fn inherit(&self, before: &Self) {
+        let (machine, lanes) = {
+            let known = before.health.lock();
+            (known.machine.clone(), known.lanes.clone())
+        };
+        if let Some(project) = before.project.known() {
+            self.project.set(project);
+        }
+        for (model, lane) in lanes {
+            self.lane(&model).inherit(&lane);
+        }
+        self.restore_standing(machine);
+    }
+
+    /// Its quotas, as they were read.
+    pub(super) fn readings(&self) -> Vec<(String, Reading)> {
+        let health = self.health.lock();
+        let lanes = health.lanes.iter();
+        lanes
+            .map(|(model, lane)| (model.clone(), lane.reading()))
+            .collect()
     }
 
     /// Its lane for an upstream model, made on first need.
@@ -179,6 +203,26 @@ impl AccountState {
         }
         self.publish(&health, model);
         effect
+    }
+
+    /// Keeps a reading of the pair's quota that was asked for at `at`. Says whether it changed the pair's bench.
+    pub fn quota(
+        &self,
+        model: &str,
+        (remaining, reset): (Option<f64>, Option<Timestamp>),
+        at: Timestamp,
+        now: Timestamp,
+    ) -> bool {
+        self.lane(model).set_quota(remaining, reset, at);
+        if remaining.is_none_or(|left| left <= 0.0) {
+            return false;
+        }
+        let mut health = self.health.lock();
+        let changed = health.machine.something_left(model, at, now);
+        if changed {
+            self.publish(&health, model);
+        }
+        changed
     }
 
     /// Puts back a bench that the store kept; `model` of `None` is the whole account.

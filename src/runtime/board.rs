@@ -57,6 +57,11 @@ fn place(number: u32) -> (usize, usize) {
     (number / CHUNK, number % CHUNK)
 }
 
+/// Whether the cell of this number lies right behind the one before.
+pub fn adjoins(number: u32) -> bool {
+    place(number).1 != 0
+}
+
 /// One cell.
 #[derive(Debug)]
 pub struct Spot<T> {
@@ -86,6 +91,13 @@ impl<T> Deref for Spot<T> {
 pub struct Spots<T>(Vec<Arc<[T]>>);
 
 impl<T> Spots<T> {
+    /// So many cells from this number on, which must have been asked of the slab before and lie together.
+    #[inline]
+    pub fn run(&self, number: u32, len: usize) -> &[T] {
+        let (chunk, at) = place(number);
+        &self.0[chunk][at..at + len]
+    }
+
     /// The cell of this number, which must have been asked of the slab before.
     #[inline]
     pub fn of(&self, number: u32) -> &T {
@@ -116,11 +128,11 @@ impl InFlight {
             .is_ok()
     }
 
-    /// Gives one back.
-    pub fn give(&self) {
-        let _ = self
-            .0
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1));
+    /// Gives one back, and says how many are left.
+    pub fn give(&self) -> u32 {
+        self.0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1))
+            .map_or(0, |before| before - 1)
     }
 
     /// Whether one could be taken.

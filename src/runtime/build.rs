@@ -12,11 +12,14 @@ use crate::config::secret::Resolver;
 use crate::ir::Family;
 use crate::runtime::account::AccountState;
 use crate::runtime::handle::UpstreamHandle;
+use crate::runtime::limits::{Limited, Whose};
 use crate::runtime::metrics::ModelCounts;
 use crate::runtime::numbers::AccountSet;
 use crate::runtime::registry::Registry;
 use crate::runtime::rows::Rows;
+use crate::runtime::slots::{GroupSlots, KeySlots, Slots};
 use crate::runtime::snapshot::{KeyEntry, Listed, Route, RouteTarget, Seat, Snapshot};
+use crate::store::BudgetOwner;
 use crate::wire::ModelInfo;
 
 /// What the build needs besides the config.
@@ -109,12 +112,39 @@ fn accounts(
         };
         match context.secrets.resolve(&account.credential) {
             Ok(secret) => {
-                out.insert(id.clone(), context.registry.account(id, upstream, &secret));
+                let named = |name: &AccountId| config.accounts.get(name).is_some_and(|a| a.enabled);
+                let state = context.registry.account(id, upstream, &secret, named);
+                out.insert(id.clone(), state);
             }
             Err(error) => errors.push(format!("accounts.{id}: {error}")),
         }
     }
     out
+}
+
+/// What the keys of a group share.
+struct Shared {
+    limits: Option<Arc<Limited>>,
+    slots: Arc<GroupSlots>,
+}
+
+fn groups<'a>(config: &'a Config, context: &Context<'_>) -> HashMap<&'a str, Shared> {
+    let groups = config.groups.iter();
+    let shared = groups.map(|(name, group)| {
+        let owner = BudgetOwner::Group(name.as_str().into());
+        let whose = Whose::Group(name.clone());
+        let zone = &config.admin.time_zone;
+        let registry = context.registry;
+        let shared = Shared {
+            limits: registry.limits.of(owner, whose, &group.limits, zone),
+            slots: Arc::new(GroupSlots {
+                name: name.clone(),
+                slots: Slots::new(registry.counters.group(name), group.max_concurrent),
+            }),
+        };
+        (name.as_str(), shared)
+    });
+    shared.collect()
 }
 
 fn keys(
@@ -124,6 +154,9 @@ fn keys(
 ) -> HashMap<[u8; 32], Arc<KeyEntry>> {
     let mut out: HashMap<[u8; 32], Arc<KeyEntry>> = HashMap::new();
     let mut sets = AccountSets::default();
+    let counters = &context.registry.counters;
+    let groups = groups(config, context);
+    let zone = &config.admin.time_zone;
     for (id, key) in &config.keys {
         let digest = match &key.value {
             KeyValue::Sha256(digest) => *digest,
@@ -136,6 +169,14 @@ fn keys(
             },
         };
         let accounts = sets.of(&key.accounts, config, context.registry);
+        let limits = &context.registry.limits;
+        let own = limits.of(
+            BudgetOwner::Key(digest),
+            Whose::Key(id.clone()),
+            &key.limits,
+            zone,
+        );
+        let group = key.group.as_deref().and_then(|name| groups.get(name));
         let entry = KeyEntry {
             id: id.clone(),
             digest,
@@ -143,6 +184,11 @@ fn keys(
             accounts,
             expires: key.expires,
             enabled: key.enabled,
+            limits: [own, group.and_then(|shared| shared.limits.clone())],
+            slots: KeySlots {
+                own: Slots::new(counters.key(&digest), key.max_concurrent),
+                group: group.map(|shared| Arc::clone(&shared.slots)),
+            },
         };
         if let Some(other) = out.insert(digest, Arc::new(entry)) {
             errors.push(format!(
@@ -227,6 +273,7 @@ impl Wiring<'_> {
                     affinity: self.affinity(),
                     thinking: None,
                     counts: Arc::clone(&self.registry.metrics.discovered),
+                    price: None,
                 });
                 routes.insert(found.id.clone(), Arc::clone(&route));
                 let info = ModelInfo {
@@ -260,6 +307,7 @@ impl Wiring<'_> {
             affinity: self.affinity(),
             thinking: model.thinking,
             counts: self.counts(name),
+            price: model.price,
         }
     }
 

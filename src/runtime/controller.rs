@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::base::id::AccountId;
 use crate::base::time::Timestamp;
 use crate::config::diagnostic::Severity;
 use crate::config::model::Config;
@@ -272,9 +273,13 @@ impl Controller {
     }
 
     fn put(&self, snapshot: Snapshot, numbered: bool) {
+        let wait = snapshot.config.state.orphan_retention;
+        let named = |id: &AccountId| snapshot.accounts.contains_key(id);
+        self.runtime.registry.retain(named, wait, Timestamp::now());
         self.runtime
             .registry
-            .retain(|id| snapshot.accounts.contains_key(id), Timestamp::now());
+            .limits
+            .retain(|owner| snapshot.names(owner), wait);
         self.runtime.put(snapshot);
         if numbered {
             let store = self.runtime.store.clone();

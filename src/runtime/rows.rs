@@ -1,10 +1,12 @@
 //! What selection reads of a route's accounts, row by row in the order of its seats: what the file says, and where on the
 //! board their cells are.
 
+use std::ops::ControlFlow;
+
 use crate::base::time::Timestamp;
-use crate::pool::candidate::{Candidate, Fixed};
+use crate::pool::candidate::{Fixed, Verdict, share};
 use crate::pool::select::Best;
-use crate::runtime::board::{AccountCell, Board, InFlight, Spots};
+use crate::runtime::board::{AccountCell, Board, InFlight, Spots, adjoins};
 use crate::runtime::lane::{LaneCell, ModelState};
 use crate::runtime::snapshot::Seat;
 
@@ -13,6 +15,7 @@ use crate::runtime::snapshot::Seat;
 pub struct Rows {
     fixed: Vec<Fixed>,
     places: Vec<Place>,
+    runs: Vec<Run>,
     best: Best,
     accounts: Spots<AccountCell>,
     in_flight: Spots<InFlight>,
@@ -28,6 +31,35 @@ struct Place {
     row: u32,
     limit: Option<u32>,
     credits: bool,
+}
+
+/// Accounts in a row whose cells lie together, too.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    /// The index of the first.
+    first: usize,
+    len: usize,
+}
+
+impl Run {
+    fn all(places: &[Place]) -> Vec<Self> {
+        let mut runs: Vec<Self> = Vec::new();
+        for (index, place) in places.iter().enumerate() {
+            let follows = |before: &Place| {
+                (place.row, place.number) == (before.row + 1, before.number + 1)
+                    && adjoins(place.row)
+                    && adjoins(place.number)
+            };
+            match runs.last_mut() {
+                Some(run) if follows(&places[index - 1]) => run.len += 1,
+                _ => runs.push(Self {
+                    first: index,
+                    len: 1,
+                }),
+            }
+        }
+        runs
+    }
 }
 
 impl Rows {
@@ -47,9 +79,11 @@ impl Rows {
             limit: seat.limit,
             credits: seat.credits,
         });
+        let places: Vec<_> = places.collect();
         Self {
+            runs: Run::all(&places),
             best: Best::of(fixed.iter().copied()),
-            places: places.collect(),
+            places,
             fixed,
             accounts: board.accounts(),
             in_flight: board.all_in_flight(),
@@ -84,29 +118,74 @@ impl Rows {
         self.places[index].number
     }
 
-    /// The numbers that selection goes by.
+    /// How the one at this index stands.
     #[inline]
-    pub fn candidate(&self, index: usize, excluded: bool, now: Timestamp) -> Candidate {
-        let (place, fixed) = (&self.places[index], &self.fixed[index]);
-        let account = self.accounts.of(place.row);
+    pub fn verdict(&self, index: usize, now: Timestamp) -> Verdict {
+        let place = &self.places[index];
+        let (account, lane) = (self.accounts.of(place.row), self.lanes.of(place.row));
+        place.verdict(account, lane, self.in_flight.of(place.number).count(), now)
+    }
+
+    /// What is left of the one at this index: quota × health.
+    pub fn share(&self, index: usize, now: Timestamp) -> f64 {
+        let place = &self.places[index];
         let lane = self.lanes.of(place.row).view(place.credits, now);
+        share(lane.remaining, lane.health)
+    }
+
+    /// Tells of each in order, until it is told to stop: its index, how it stands, its calls in flight. Whom `skip` names by number is excluded.
+    #[inline]
+    pub fn each<B>(
+        &self,
+        now: Timestamp,
+        skip: impl Fn(u32) -> bool,
+        mut told: impl FnMut(usize, Verdict, u32) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        for run in &self.runs {
+            let (first, len) = (run.first, run.len);
+            let places = &self.places[first..first + len];
+            let (row, number) = (places[0].row, places[0].number);
+            let accounts = self.accounts.run(row, len);
+            let cells = accounts.iter().zip(self.lanes.run(row, len));
+            let cells = cells.zip(self.in_flight.run(number, len));
+            for ((index, place), ((account, lane), in_flight)) in (first..).zip(places).zip(cells) {
+                let in_flight = in_flight.count();
+                let verdict = if skip(place.number) {
+                    Verdict::Excluded
+                } else {
+                    place.verdict(account, lane, in_flight, now)
+                };
+                told(index, verdict, in_flight)?;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Place {
+    #[inline]
+    fn verdict(
+        &self,
+        account: &AccountCell,
+        lane: &LaneCell,
+        in_flight: u32,
+        now: Timestamp,
+    ) -> Verdict {
         let whole = account.ready_at();
-        Candidate {
-            slot: index,
-            tier: fixed.tier,
-            weight: fixed.weight,
-            remaining: lane.remaining,
-            health: lane.health,
-            ready_at: whole.max(lane.ready_at),
-            exhausted: lane.exhausted && lane.ready_at >= whole,
-            in_flight: self.in_flight.of(place.number).count(),
-            limit: if account.on_trial() {
-                Some(1)
-            } else {
-                place.limit
-            },
-            excluded,
-            hash: fixed.hash,
+        let (pair, exhausted) = lane.ready(self.credits);
+        let ready_at = whole.max(pair);
+        if ready_at > now {
+            return Verdict::closed(ready_at, exhausted && pair >= whole);
+        }
+        let limit = if account.on_trial() {
+            Some(1)
+        } else {
+            self.limit
+        };
+        if limit.is_some_and(|limit| in_flight >= limit) {
+            Verdict::Full
+        } else {
+            Verdict::Usable
         }
     }
 }

@@ -9,6 +9,7 @@ use subtle::ConstantTimeEq;
 use wildmatch::WildMatch;
 
 use crate::base::id::{AccountId, KeyId, UpstreamId};
+use crate::base::money::Price;
 use crate::base::time::Timestamp;
 use crate::config::model::{Config, Strategy};
 use crate::ir::{Family, ThinkingDefault};
@@ -18,9 +19,12 @@ use crate::runtime::account::AccountState;
 use crate::runtime::board::{InFlight, Spot};
 use crate::runtime::handle::UpstreamHandle;
 use crate::runtime::lane::{Lane, ModelState};
+use crate::runtime::limits::{Limited, Whose};
 use crate::runtime::metrics::ModelCounts;
 use crate::runtime::numbers::AccountSet;
 use crate::runtime::rows::Rows;
+use crate::runtime::slots::KeySlots;
+use crate::store::BudgetOwner;
 use crate::wire::ModelInfo;
 
 /// Everything a request needs to be served, as of one revision of the files.
@@ -57,6 +61,10 @@ pub struct KeyEntry {
     pub(super) accounts: Option<Arc<AccountSet>>,
     pub(super) expires: Option<Timestamp>,
     pub(super) enabled: bool,
+    /// Its own limits, and its group's.
+    pub(super) limits: [Option<Arc<Limited>>; 2],
+    /// How many requests it and its group have under way.
+    pub slots: KeySlots,
 }
 
 impl KeyEntry {
@@ -69,6 +77,8 @@ impl KeyEntry {
             accounts: None,
             expires: None,
             enabled: false,
+            limits: [None, None],
+            slots: KeySlots::default(),
         }
     }
 
@@ -77,12 +87,35 @@ impl KeyEntry {
         self.models.iter().any(|glob| glob.matches(model))
     }
 
+    /// Whether the key may use every account.
+    pub fn may_use_all(&self) -> bool {
+        self.accounts.is_none()
+    }
+
     /// Whether the key may use the account of this number.
     #[inline]
     pub fn may_use(&self, account: u32) -> bool {
         self.accounts
             .as_ref()
             .is_none_or(|accounts| accounts.contains(account))
+    }
+
+    /// Its own limits and its group's, where there are any.
+    pub fn limits(&self) -> impl Iterator<Item = &Arc<Limited>> {
+        self.limits.iter().flatten()
+    }
+
+    /// Whose money the key spends, where money is limited: its own, or its group's.
+    pub fn budget(&self) -> Option<&Whose> {
+        let mut limits = self.limits();
+        limits.find(|l| l.has_budget()).map(|l| l.whose())
+    }
+
+    /// Stands for the accounts that it may use: the same number for keys of the same rules, while both live.
+    pub fn accounts_tag(&self) -> usize {
+        self.accounts
+            .as_ref()
+            .map_or(0, |set| Arc::as_ptr(set).addr())
     }
 
     /// Whether the key is accepted at `now`.
@@ -105,6 +138,8 @@ pub struct Route {
     pub thinking: Option<ThinkingDefault>,
     /// What is counted for it; those that the file does not name share theirs.
     pub counts: Arc<ModelCounts>,
+    /// What its tokens cost.
+    pub price: Option<Price>,
 }
 
 /// One step of a route.
@@ -195,6 +230,23 @@ impl Snapshot {
             .filter(|key| key.digest.ct_eq(digest).into())
     }
 
+    /// Whether the configuration names whose limits these are.
+    pub fn names(&self, owner: &BudgetOwner) -> bool {
+        match owner {
+            BudgetOwner::Key(digest) => self.keys.contains_key(digest),
+            BudgetOwner::Group(name) => self.config.groups.contains_key(&**name),
+        }
+    }
+
+    /// All limits of keys and groups, keys first, in order of names.
+    pub fn limited(&self) -> Vec<&Limited> {
+        let limits = self.keys.values().flat_map(|key| key.limits());
+        let mut all: Vec<&Limited> = limits.map(AsRef::as_ref).collect();
+        all.sort_by(|a, b| a.whose().cmp(b.whose()));
+        all.dedup_by(|a, b| a.whose() == b.whose());
+        all
+    }
+
     /// The key of this table, whether or not it is valid now. Looks at all of them.
     pub fn key_named(&self, name: &str) -> Option<Arc<KeyEntry>> {
         let mut keys = self.keys.values();
@@ -216,6 +268,8 @@ impl Snapshot {
         self.listed
             .iter()
             .filter(|listed| key.may_see(&listed.info.id))
+            // It would be refused: nobody could say what it costs.
+            .filter(|listed| listed.route.price.is_some() || key.budget().is_none())
             .filter(|listed| {
                 let mut seats = listed.route.targets.iter().flat_map(|t| &t.seats);
                 key.accounts.is_none() || seats.any(|seat| key.may_use(seat.account.number))

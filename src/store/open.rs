@@ -107,6 +107,7 @@ macro_rules! each_state_table {
         $txn.open_table(table::COOLDOWN)?;
         $txn.open_table(table::STANDING)?;
         $txn.open_table(table::ORPHAN)?;
+        $txn.open_table(table::BUDGET)?;
         $txn.open_table(table::SIGNATURE)?;
         $txn.open_table(table::SIGNATURE_SEEN)?;
         $txn.open_table(table::SIGNATURE_BY_AGE)?;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::holder::Holder;
 use super::record::{
-    AccountRecord, CooldownRecord, QuotaRecord, SignatureRecord, StandingRecord, TokenRecord,
+    AccountRecord, BudgetRecord, CooldownRecord, QuotaRecord, SignatureRecord, StandingRecord,
+    TokenRecord,
 };
 use crate::base::time::Timestamp;
 
@@ -209,6 +210,8 @@ pub struct Learned {
     pub cooldowns: Vec<CooldownRecord>,
     /// Accounts that were out of use, and why; one whose fingerprint is not that of the configured credential is void.
     pub standings: Vec<StandingRecord>,
+    /// What keys and groups have used.
+    pub budgets: Vec<BudgetRecord>,
     /// Signatures, the last used first.
     pub signatures: Vec<SignatureRecord>,
     /// Rows that could not be read. They are left as they are.

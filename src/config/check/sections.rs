@@ -107,6 +107,7 @@ impl Cx<'_> {
         model::Admin {
             enabled: admin.enabled,
             listen: admin.listen.as_ref().map(|a| a.0),
+            time_zone: admin.time_zone.0.clone(),
         }
     }
 

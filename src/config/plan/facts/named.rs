@@ -1,11 +1,12 @@
-//! The named tables: upstreams, accounts, keys, models. Each struct is taken apart whole, so that a new field can't be
-//! forgotten here. Groups have no field in effect so far.
+//! The named tables: upstreams, accounts, groups, keys, models. Each struct is taken apart whole, so that a new field can't be
+//! forgotten here.
 
 use sha2::{Digest as _, Sha256};
 
 use crate::base::id::hex;
+use crate::base::money::{Price, usd};
 use crate::config::model::{
-    Account, Config, Key, KeyValue, Kind, Model, OAuth, SecretRef, Upstream,
+    Account, Config, Group, Key, KeyValue, Kind, Limits, Model, OAuth, SecretRef, Upstream,
 };
 use crate::config::plan::facts::{Fact, Facts, Maker, Section, Table};
 use crate::config::tree::quote_key;
@@ -19,6 +20,9 @@ impl Maker<'_> {
         }
         for (name, account) in &config.accounts {
             *facts.table(Section::Accounts, name.as_str()) = self.account(account);
+        }
+        for (name, one) in &config.groups {
+            *facts.table(Section::Groups, name) = group(one);
         }
         for (name, key) in &config.keys {
             *facts.table(Section::Keys, name.as_str()) = self.client_key(name.as_str(), key);
@@ -139,8 +143,11 @@ impl Maker<'_> {
         let Key {
             name,
             value,
+            limits: own,
             models,
             accounts,
+            group,
+            max_concurrent,
             expires,
             enabled,
         } = key;
@@ -170,9 +177,39 @@ impl Maker<'_> {
         if !accounts.is_empty() {
             table.set("accounts", Fact::list(accounts));
         }
+        table.set_some("group", group.as_deref().map(Fact::text));
+        limits(own, *max_concurrent, &mut table);
         table.set_some("expires", expires.map(Fact::moment));
         table.set("enabled", Fact::flag(*enabled));
         table
+    }
+}
+
+fn group(group: &Group) -> Table {
+    let Group {
+        max_concurrent,
+        limits: shared,
+    } = group;
+    let mut table = Table::default();
+    limits(shared, *max_concurrent, &mut table);
+    table
+}
+
+fn limits(limits: &Limits, max_concurrent: Option<u32>, table: &mut Table) {
+    let Limits {
+        rpm,
+        tokens_per_minute,
+        tokens_per_day,
+        budget,
+    } = limits;
+    let count = |n: u32| Fact::count(n.into());
+    table.set_some("max_concurrent", max_concurrent.map(count));
+    table.set_some("rpm", rpm.map(count));
+    table.set_some("tokens_per_minute", tokens_per_minute.map(Fact::count));
+    table.set_some("tokens_per_day", tokens_per_day.map(Fact::count));
+    if let Some((nanos, per)) = budget {
+        table.set("budget.usd", Fact::number(usd(*nanos)));
+        table.set("budget.per", Fact::text(per.as_str()));
     }
 }
 
@@ -186,6 +223,7 @@ fn model(model: &Model) -> Table {
         display_name,
         context,
         max_output,
+        price,
     } = model;
     let mut table = Table::default();
     let route: Vec<String> = route
@@ -202,6 +240,20 @@ fn model(model: &Model) -> Table {
     table.set_some("display_name", display_name.as_deref().map(Fact::text));
     table.set_some("context", context.map(Fact::count));
     table.set_some("max_output", max_output.map(|n| Fact::count(n.into())));
+    if let Some(price) = price {
+        let Price {
+            input,
+            cached_input,
+            output,
+        } = price;
+        for (field, nanos) in [
+            ("input", input),
+            ("cached_input", cached_input),
+            ("output", output),
+        ] {
+            table.set(&format!("price.{field}"), Fact::number(usd(*nanos)));
+        }
+    }
     table
 }
 

@@ -81,13 +81,18 @@ fn log(log: &Log) -> Table {
     table
 }
 
-/// What is read of `[admin]` has no effect so far, and stands among the inert keys as written.
 fn admin(admin: &Admin) -> Table {
     let Admin {
+        // These have no effect so far, and stand among the inert keys as written.
         enabled: _,
         listen: _,
+        time_zone,
     } = admin;
-    Table::default()
+    let mut table = Table::default();
+    let offset = || time_zone.to_fixed_offset().map(|offset| offset.to_string());
+    let zone = (time_zone.iana_name().map(str::to_owned)).or_else(|| offset().ok());
+    table.set_some("time_zone", zone.as_deref().map(Fact::text));
+    table
 }
 
 fn openai(openai: &OpenAi) -> Table {
