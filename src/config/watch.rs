@@ -293,7 +293,8 @@ impl Watching {
         }
     }
 
-    /// Takes a new set over. What was known of its files stays known; what is new counts as it was read.
+    /// Takes a new set over. What was known of its files stays known; what is new counts as it was read, and what nobody has
+    /// read, because it came a moment ago, is a change.
     async fn adopt(&mut self, folders: &mut Folders) -> Duration {
         let set = self.shared.set.lock().clone();
         let taken = std::mem::replace(folders, Folders::none());
@@ -301,10 +302,10 @@ impl Watching {
         *folders = back;
         let before = std::mem::take(&mut self.last);
         self.last = seen
-            .iter()
-            .map(|(path, stamp)| {
+            .keys()
+            .filter_map(|path| {
                 let known = before.get(path).or_else(|| set.known.get(path));
-                (path.clone(), *known.unwrap_or(stamp))
+                Some((path.clone(), *known?))
             })
             .collect();
         self.judge(&set, seen)
