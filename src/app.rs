@@ -93,13 +93,7 @@ impl App {
         tasks: Tasks,
         log: Option<LogHandle>,
     ) -> Result<Self, String> {
-        for (severity, line) in &read.remarks {
-            if severity == &Severity::Warning {
-                tracing::warn!("{line}");
-            } else {
-                tracing::info!("{line}");
-            }
-        }
+        tell(&read.remarks);
         let state = places.state_dir.join(&read.config.state.path);
         let identity = secret::identity_path(&read.config, &places.state_dir);
         let keyring = Keyring::open(&identity, secret::has_sealed(&read.secrets))?;
@@ -250,6 +244,17 @@ impl App {
             tracing::warn!("the store could not write everything in time");
         }
         tracing::info!("stopped");
+    }
+}
+
+/// Warnings and notes about the files go to the log.
+fn tell(remarks: &[(Severity, String)]) {
+    for (severity, line) in remarks {
+        if severity == &Severity::Warning {
+            tracing::warn!("{line}");
+        } else {
+            tracing::info!("{line}");
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The validated configuration: every reference resolves, every range holds. No spans, no resolved secrets.
 
+mod inert;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,6 +15,8 @@ use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 use crate::ir::{Family, ThinkingDefault};
 use crate::wire::ThinkingOutput;
+
+pub use inert::{Inert, Written};
 
 /// The whole of agp.toml and its includes. Equal configs need no swap.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,26 +49,6 @@ pub struct Config {
     pub inert: Vec<Inert>,
     /// The settings that the environment gives for this run, by their path, and the variable of each.
     pub locked: BTreeMap<String, String>,
-}
-
-/// A key that is read but has no effect so far (see [`crate::config::pending`]), as written.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Inert {
-    /// The keys on the way to it.
-    pub path: Vec<String>,
-    /// Its value.
-    pub value: Written,
-}
-
-/// A value as written.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Written {
-    /// A single value, as TOML writes it.
-    One(String),
-    /// The texts of a list.
-    List(Vec<String>),
-    /// Under a secret key.
-    Secret(SecretRef),
 }
 
 /// `[server]`.

@@ -41,7 +41,7 @@ pub async fn run(
             () = drain.cancelled() => return,
             () = round.as_mut() => {
                 let snapshot = runtime.snapshot();
-                let every = snapshot.config.routing.quota_refresh.max(Duration::from_secs(1));
+                let every = every(&snapshot);
                 let ids: Vec<_> = snapshot.accounts.keys().cloned().collect();
                 let failed = ask_all(&runtime, &snapshot, &ids, &controller).await;
                 let next = if failed == 0 { retry = FIRST_RETRY; every } else { retry };
@@ -74,8 +74,13 @@ pub async fn run(
                 if changed.is_err() {
                     return;
                 }
-                // Accounts that came with a reload are asked at once, the others keep their turn.
+                // Accounts that came with a reload are asked at once, the others keep their turn, unless that would be
+                // later than `quota_refresh` says now.
                 let snapshot = runtime.snapshot();
+                let latest = tokio::time::Instant::now() + jittered(every(&snapshot));
+                if round.deadline() > latest {
+                    round.as_mut().reset(latest);
+                }
                 let new: Vec<_> = snapshot
                     .accounts
                     .values()
@@ -86,6 +91,15 @@ pub async fn run(
             }
         }
     }
+}
+
+/// How often quotas are asked for.
+fn every(snapshot: &Snapshot) -> Duration {
+    snapshot
+        .config
+        .routing
+        .quota_refresh
+        .max(Duration::from_secs(1))
 }
 
 /// A tenth more at most, so that gateways started together do not ask together.
