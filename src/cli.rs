@@ -10,6 +10,7 @@ pub mod hash_password;
 pub mod healthcheck;
 pub mod key;
 pub mod login;
+pub mod logs;
 pub mod pick;
 pub mod running;
 pub mod serve;
@@ -74,6 +75,8 @@ pub enum Command {
     Account(account::Args),
     /// Show which accounts a model's requests would go to
     Pick(pick::Args),
+    /// List the requests of the log, newest first
+    Logs(logs::Args),
     /// Tell what became of a request: every account's verdict and every try
     Explain(explain::Args),
     /// Back up, put back, check or compact what the gateway keeps
@@ -163,6 +166,7 @@ async fn run(command: Command, out: &mut dyn Write) -> Result<(), Failed> {
         Command::Status(args) => status::run(&args, out).await?,
         Command::Account(args) => account::run(&args, out).await?,
         Command::Pick(args) => pick::run(&args, out).await?,
+        Command::Logs(args) => logs::run(&args, out).await?,
         Command::Explain(args) => explain::run(&args, out).await?,
         Command::Healthcheck(args) => healthcheck::run(&args).await?,
         Command::Validate(_) | Command::Key(_) | Command::HashPassword(_) => {}

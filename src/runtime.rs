@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod build;
+pub mod catalog;
 pub mod controller;
 pub mod handle;
 pub mod jobs;

@@ -13,6 +13,7 @@ use crate::base::time::Timestamp;
 use crate::pool::failure::Class;
 use crate::pool::state::{Cooldown, Machine, Standing};
 use crate::runtime::account::{AccountState, InFlight};
+use crate::runtime::catalog;
 use crate::runtime::handle::UpstreamHandle;
 use crate::runtime::lane::ModelState;
 use crate::runtime::numbers::Numbers;
@@ -20,7 +21,8 @@ use crate::runtime::project::Project;
 use crate::runtime::standing;
 use crate::runtime::tokens::StoredTokens;
 use crate::store::{
-    AccountRecord, CooldownRecord, Learned, QuotaRecord, StandingRecord, Store, TokenRecord,
+    AccountRecord, CatalogRecord, CooldownRecord, Learned, QuotaRecord, StandingRecord, Store,
+    TokenRecord,
 };
 use crate::upstream::client::HttpClients;
 use crate::upstream::credential::{Credential, Exchange, HttpExchange, fingerprint};
@@ -56,6 +58,7 @@ struct Kept {
     quotas: HashMap<AccountId, Vec<QuotaRecord>>,
     cooldowns: HashMap<AccountId, Vec<CooldownRecord>>,
     standings: HashMap<AccountId, StandingRecord>,
+    catalogs: HashMap<UpstreamId, CatalogRecord>,
 }
 
 impl Registry {
@@ -76,6 +79,9 @@ impl Registry {
         }
         for standing in learned.standings.drain(..) {
             kept.standings.insert(standing.account.clone(), standing);
+        }
+        for catalog in learned.catalogs.drain(..) {
+            kept.catalogs.insert(catalog.upstream.clone(), catalog);
         }
         for cooldown in learned.cooldowns.drain(..) {
             kept.cooldowns
@@ -196,6 +202,15 @@ impl Registry {
             }
         }
         Arc::new(state)
+    }
+
+    /// Gives an upstream the list of models that an earlier run heard, until it is heard itself.
+    pub fn restore_catalog(&self, upstream: &UpstreamHandle) {
+        let kept = self.kept.lock().catalogs.remove(&upstream.id);
+        if let Some(record) = kept {
+            let at = record.at;
+            upstream.restore(catalog::list(record), at);
+        }
     }
 
     /// Keeps why the account can't be used, or forgets it where it can.

@@ -5,10 +5,12 @@ use serde::de::DeserializeOwned;
 
 use super::crypt::DataKey;
 use super::open::Fault;
-use super::record::{AccountRecord, CooldownRecord, QuotaRecord, SignatureRecord, StandingRecord};
+use super::record::{
+    AccountRecord, CatalogRecord, CooldownRecord, QuotaRecord, SignatureRecord, StandingRecord,
+};
 use super::table::{
-    self, ACCOUNT, COOLDOWN, META, META_GENERATION, META_KEY, QUOTA, SIGNATURE, SIGNATURE_BY_AGE,
-    SIGNATURE_BY_CALL, SIGNATURE_SEEN, STANDING, Seen, TOKEN, USAGE,
+    self, ACCOUNT, CATALOG, COOLDOWN, META, META_GENERATION, META_KEY, QUOTA, SIGNATURE,
+    SIGNATURE_BY_AGE, SIGNATURE_BY_CALL, SIGNATURE_SEEN, STANDING, Seen, TOKEN, USAGE,
 };
 use super::usage::{RollUp, UsageBucket, UsageSums, quarter, quarter_start};
 use super::{Learned, Options};
@@ -68,6 +70,10 @@ pub(super) fn learned(
     for row in txn.open_table(STANDING)?.range::<&str>(..)? {
         let record: Option<StandingRecord> = table::decode(row?.1.value());
         keep(record, &mut out.standings, &mut out.unreadable);
+    }
+    for row in txn.open_table(CATALOG)?.range::<&str>(..)? {
+        let record: Option<CatalogRecord> = table::decode(row?.1.value());
+        keep(record, &mut out.catalogs, &mut out.unreadable);
     }
     let Some(key) = key else {
         return Ok(out);

@@ -7,9 +7,13 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 use redb::WriteTransaction;
 
+mod bodies;
+
+use super::body::Room;
 use super::crypt::{DataKey, KeyWrap};
 use super::open::{Fault, File, guarded};
 use super::queue::{BATCH, Backlog, Queue};
+use super::record::LogRecord;
 use super::retain::{self, Step};
 use super::{Condition, Options, Retention, StoreError, apply, log};
 use crate::base::time::Timestamp;
@@ -26,6 +30,8 @@ const TRIM_AFTER_PART: u64 = 64;
 /// What the writer thread and everybody else share.
 pub(super) struct Shared {
     pub(super) queue: Queue,
+    /// What is held for bodies.
+    pub(super) room: Arc<Room>,
     pub(super) state: File,
     pub(super) log: File,
     /// Unwrapped at opening, or made by the writer on first need.
@@ -115,6 +121,8 @@ pub(super) struct Writer {
     log: Lane,
     /// A data key that is in use but not yet written.
     unsaved_key: Option<Vec<u8>>,
+    /// Whether it was told that bodies can't be kept.
+    told_no_bodies: bool,
     next_trim: Instant,
     rows_since_trim: usize,
     bytes_since_trim: u64,
@@ -128,6 +136,7 @@ impl Writer {
             state: lane,
             log: lane,
             unsaved_key: None,
+            told_no_bodies: false,
             next_trim: Instant::now() + TRIM_PAUSE,
             rows_since_trim: 0,
             bytes_since_trim: 0,
@@ -178,7 +187,7 @@ impl Writer {
             let _ = self.write_rows();
         }
         if logs_due {
-            let _ = self.write_logs();
+            let _ = self.write_logs().and_then(|()| self.write_bodies());
         }
         if self.next_trim <= now {
             self.trim();
@@ -190,7 +199,8 @@ impl Writer {
         let (rows, logs) = self.shared.queue.backlogs();
         let rows = (0..rows.len.div_ceil(BATCH)).try_for_each(|_| self.write_rows());
         let logs = (0..logs.len.div_ceil(BATCH)).try_for_each(|_| self.write_logs());
-        rows.and(logs)
+        let bodies = self.drain_bodies();
+        rows.and(logs).and(bodies)
     }
 
     fn write_rows(&mut self) -> Result<(), StoreError> {
@@ -246,12 +256,7 @@ impl Writer {
             Ok(lost) => {
                 self.shared.queue.done_logs(lost);
                 self.settle(Which::Log, None);
-                self.rows_since_trim += records.len();
-                self.bytes_since_trim += records.iter().map(|r| r.weight() as u64).sum::<u64>();
-                let many = self.shared.retention.lock().log_bytes / TRIM_AFTER_PART;
-                if self.rows_since_trim >= TRIM_AFTER_ROWS || self.bytes_since_trim >= many {
-                    self.next_trim = self.next_trim.min(Instant::now());
-                }
+                self.grew(records.len(), records.iter().map(LogRecord::weight).sum());
                 Ok(())
             }
             Err(fault) => {
@@ -259,6 +264,16 @@ impl Writer {
                 self.shared.queue.restore_logs(records);
                 Err(error.unwrap_or(StoreError::Closed))
             }
+        }
+    }
+
+    /// The log has so much more in it: after much the next look for rows to forget comes forward.
+    fn grew(&mut self, rows: usize, bytes: usize) {
+        self.rows_since_trim += rows;
+        self.bytes_since_trim += bytes as u64;
+        let many = self.shared.retention.lock().log_bytes / TRIM_AFTER_PART;
+        if self.rows_since_trim >= TRIM_AFTER_ROWS || self.bytes_since_trim >= many {
+            self.next_trim = self.next_trim.min(Instant::now());
         }
     }
 

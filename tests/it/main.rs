@@ -8,6 +8,8 @@ mod answers;
 #[cfg(test)]
 mod arch;
 #[cfg(test)]
+mod bodies;
+#[cfg(test)]
 mod broken;
 #[cfg(test)]
 mod commands;
@@ -27,6 +29,10 @@ mod endings;
 mod failover;
 #[cfg(test)]
 mod input;
+#[cfg(test)]
+mod kill;
+#[cfg(test)]
+mod logs;
 #[cfg(test)]
 mod pool;
 #[cfg(test)]

@@ -81,7 +81,11 @@ async fn child_that_is_killed() {
         note(&mut file, "cooldown", n, at);
         store.put_quota(quota("main", "m", left_of(n)));
         note(&mut file, "quota", n, at);
-        store.put_signature(signature("team", &format!("thought {n}"), &["call"]));
+        store.put_signature(signature(
+            "team",
+            &format!("thought {}", n % 100),
+            &["call"],
+        ));
         if n % 8 == 0 {
             store.put_token(token("main", n)).await.unwrap();
             note(&mut file, "token", n, Timestamp::now());
