@@ -25,7 +25,7 @@ async fn a_new_process_waits_for_the_old_one_to_drain() {
     let place = place(&script, &format!("{}s", PATIENCE.as_secs())).await;
     let old = place.serve();
     place.ready().await;
-    let mut stream = Stream::open(OpenAi, place.ask(OpenAi, FLASH, true)).await;
+    let mut stream = Stream::open(OpenAi, place.ask(OpenAi, FLASH, "hi", true)).await;
     assert_eq!(stream.text().await.as_deref(), Some("ab"));
 
     let log = place.path().join("new.log");
@@ -54,7 +54,12 @@ async fn a_new_process_waits_for_the_old_one_to_drain() {
     assert_eq!(old.wait().await, 0);
     place.ready().await;
     assert!(told().contains("the state is free"), "{}", told());
-    assert_eq!(Got::read(place.ask(OpenAi, FLASH, false)).await.status, 200);
+    assert_eq!(
+        Got::read(place.ask(OpenAi, FLASH, "hi", false))
+            .await
+            .status,
+        200
+    );
     new.kill().unwrap();
     new.wait().unwrap();
 }
@@ -74,6 +79,11 @@ async fn a_start_gives_up_in_time_and_names_who_is_in_the_way() {
     for word in expected {
         assert!(left.err.contains(word), "no `{word}` in {}", left.err);
     }
-    assert_eq!(Got::read(place.ask(OpenAi, FLASH, false)).await.status, 200);
+    assert_eq!(
+        Got::read(place.ask(OpenAi, FLASH, "hi", false))
+            .await
+            .status,
+        200
+    );
     assert_eq!(old.terminate().await, 0);
 }

@@ -62,9 +62,10 @@ impl Place {
         &self,
         dialect: Dialect,
         model: &str,
+        text: &str,
         stream: bool,
     ) -> reqwest::RequestBuilder {
-        let body = dialect.saying(model, "hi", stream).to_string();
+        let body = dialect.saying(model, text, stream).to_string();
         let url = format!("http://{}{}", self.listen, dialect.path());
         dialect.with_key(self.client.post(url).body(body), KEY)
     }
