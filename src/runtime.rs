@@ -3,6 +3,7 @@
 pub mod account;
 pub mod board;
 pub mod build;
+pub mod catalog;
 pub mod controller;
 pub mod handle;
 pub mod jobs;

@@ -17,6 +17,9 @@ use crate::cli::{Failed, ask, serve};
 pub struct Args {
     /// The request's id
     pub id: String,
+    /// Show also what the client sent and was sent, where `state.log_bodies` keeps it; the gateway logs the look
+    #[arg(long)]
+    pub body: bool,
     /// Print the whole answer as JSON
     #[arg(long)]
     pub json: bool,
@@ -31,14 +34,43 @@ pub struct Args {
 /// Code 4 where no gateway runs on this state folder, code 1 where it does not know the request.
 pub async fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failed> {
     let path = format!("/requests/{}", ask::encoded(&args.id));
-    let value = ask::operation(&args.serve, Method::GET, &path).await?;
-    let text = if args.json {
+    let mut value = ask::operation(&args.serve, Method::GET, &path).await?;
+    if args.body {
+        let path = format!("{path}/body");
+        value["body"] = ask::operation(&args.serve, Method::GET, &path).await?;
+    }
+    let mut text = if args.json {
         format!("{value:#}\n")
     } else {
         story(&value)
     };
+    if args.body && !args.json {
+        for part in ["request", "answer"] {
+            text.push_str(&said(part, &value["body"][part]));
+        }
+    }
     let _ = out.write_all(text.as_bytes());
     Ok(())
+}
+
+/// One direction of what was said. What a terminal would obey is shown instead.
+fn said(name: &str, part: &Value) -> String {
+    let cut = if part["cut"] == true {
+        ", only its beginning is kept"
+    } else {
+        ""
+    };
+    let shown = |c: char| match c {
+        '\n' | '\t' => c.to_string(),
+        c if c.is_control() => c.escape_default().to_string(),
+        c => c.to_string(),
+    };
+    let said: String = text(&part["text"]).chars().map(shown).collect();
+    format!(
+        "\n{name}, {} bytes{cut}:\n{}\n",
+        part["bytes"],
+        said.trim_end()
+    )
 }
 
 fn text(value: &Value) -> String {

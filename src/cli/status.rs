@@ -65,11 +65,36 @@ fn describe(status: &Value) -> String {
         text(&store["state"]["state"]),
         text(&store["log"]["state"])
     );
+    let _ = writeln!(out, "upstreams:");
+    for upstream in status["upstreams"].as_array().into_iter().flatten() {
+        out.push_str(&describe_upstream(upstream));
+    }
     let _ = writeln!(out, "waiting: {}\naccounts:", status["waiting"]);
     for account in status["accounts"].as_array().into_iter().flatten() {
         out.push_str(&describe_account(account));
     }
     out
+}
+
+/// An upstream in a line: how many models it lists, and since when that is known.
+fn describe_upstream(upstream: &Value) -> String {
+    let name = upstream["name"].as_str().unwrap_or_default();
+    let Some(age) = upstream["age_s"].as_u64() else {
+        return format!("  {name:<24} not heard yet\n");
+    };
+    let models = &upstream["models"];
+    let age = match age {
+        0..120 => format!("{age} s"),
+        120..7200 => format!("{} min", age / 60),
+        7200..172_800 => format!("{} h", age / 3600),
+        _ => format!("{} days", age / 86400),
+    };
+    let from = if upstream["from_store"] == true {
+        ", in an earlier run: it has not been heard since the start"
+    } else {
+        ""
+    };
+    format!("  {name:<24} {models} models, listed {age} ago{from}\n")
 }
 
 /// An account in a few lines: its state and why, and what of it is not as usual.

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::base::error::{Error, ErrorKind, Origin};
-use crate::base::id::{Dialect, KeyId, RequestId};
+use crate::base::id::{KeyId, RequestId};
 use crate::base::time::Timestamp;
 use crate::dispatch::admit;
 use crate::dispatch::spent::Spent;
@@ -17,7 +18,9 @@ use crate::runtime::Runtime;
 use crate::runtime::limits::Permit;
 use crate::runtime::metrics::{self, Course, Metrics, Tries};
 use crate::runtime::snapshot::Route;
-use crate::store::{LogRecord, Store, TryRecord, Verdict};
+use crate::store::{BodyDraft, LogRecord, Store, TryRecord, Verdict};
+use crate::wire::front::Front;
+use crate::wire::redact::redact;
 
 /// The ledger of one request.
 pub struct Ticket {
@@ -37,6 +40,15 @@ pub struct Ticket {
     /// What was used so far.
     pub spent: Spent,
     permit: Option<Permit>,
+    /// The client's dialect, for the errors that it is told.
+    front: Front,
+    bodies: Option<Bodies>,
+}
+
+/// The bodies of a request, where they are kept.
+struct Bodies {
+    draft: BodyDraft,
+    errors_only: bool,
 }
 
 fn millis(d: Duration) -> u64 {
@@ -45,10 +57,10 @@ fn millis(d: Duration) -> u64 {
 
 impl Ticket {
     /// Opens the ledger of a request that began now.
-    pub fn open(runtime: &Runtime, id: RequestId, dialect: Dialect, key: &KeyId) -> Self {
+    pub fn open(runtime: &Runtime, id: RequestId, front: Front, key: &KeyId) -> Self {
         let metrics = Arc::clone(runtime.metrics());
         metrics.in_flight.inc();
-        let mut record = LogRecord::new(id, Timestamp::now(), dialect);
+        let mut record = LogRecord::new(id, Timestamp::now(), front.dialect());
         record.key = Some(key.clone());
         let now = Instant::now();
         Self {
@@ -65,6 +77,22 @@ impl Ticket {
             settled: false,
             spent: Spent::default(),
             permit: None,
+            front,
+            bodies: None,
+        }
+    }
+
+    /// From now on holds on to what the client sent and is sent; `errors_only` forgets it where all goes well. Without room
+    /// nothing is held.
+    pub fn keep_bodies(&mut self, request: Bytes, errors_only: bool) {
+        let draft = self.store.begin_body(request, redact);
+        self.bodies = draft.map(|draft| Bodies { draft, errors_only });
+    }
+
+    /// A piece of the answer goes out to the client.
+    pub fn sent(&mut self, piece: &Bytes) {
+        if let Some(bodies) = &mut self.bodies {
+            bodies.draft.sent(piece);
         }
     }
 
@@ -230,6 +258,11 @@ impl Ticket {
         self.record.error = Some(error.into());
         self.fault = Some(metrics::fault(error));
         self.settled = true;
+        // Behind a 200 it is an event of the stream, which is told of as all of it is.
+        if let Some(bodies) = self.bodies.as_mut().filter(|_| status != 200) {
+            let (_, body) = self.front.render_error(error, self.record.id);
+            bodies.draft.sent(&body.into());
+        }
     }
 
     /// The ledger's request.
@@ -283,6 +316,11 @@ impl Drop for Ticket {
             message = told.map(|e| e.message.as_str()),
             "request"
         );
+        if let Some(bodies) = self.bodies.take()
+            && (r.error.is_some() || !bodies.errors_only)
+        {
+            self.store.put_body(r.id, bodies.draft);
+        }
         let empty = LogRecord::new(self.record.id, self.record.at, self.record.dialect);
         self.store.log(std::mem::replace(&mut self.record, empty));
     }

@@ -12,6 +12,7 @@ use crate::base::time::Timestamp;
 use crate::pool::failure::Failure;
 use crate::runtime::Runtime;
 use crate::runtime::account::AccountState;
+use crate::runtime::catalog;
 use crate::runtime::controller::Message;
 use crate::runtime::handle::UpstreamHandle;
 use crate::runtime::snapshot::Snapshot;
@@ -178,5 +179,11 @@ async fn ask(
         }
     }
     runtime.freed();
-    Ok(upstream.learn(list))
+    let list = Arc::new(list);
+    let learnt = upstream.learn(Arc::clone(&list), now);
+    if learnt.keep {
+        let record = catalog::record(&upstream.id, &list, now);
+        runtime.store.put_catalog(record);
+    }
+    Ok(learnt.changed)
 }

@@ -3,6 +3,7 @@
 mod accounts;
 mod explain;
 mod keys;
+mod logs;
 mod pick;
 mod status;
 
@@ -161,6 +162,27 @@ pub const OPERATIONS: &[Operation] = &[
         run: pick::pick,
     },
     Operation {
+        name: "logs",
+        method: Method::GET,
+        path: "/requests",
+        query: &[
+            "model", "account", "key", "status", "since", "until", "before", "limit",
+        ],
+        summary: "the requests of the log, newest first",
+        role: Role::Read,
+        run: logs::logs,
+    },
+    Operation {
+        name: "request body",
+        method: Method::GET,
+        path: "/requests/{id}/body",
+        query: &[],
+        summary: "what a request's client sent and was sent, where bodies are kept; each look is logged",
+        // It changes nothing, but shows what was said.
+        role: Role::Write,
+        run: logs::body,
+    },
+    Operation {
         name: "explain",
         method: Method::GET,
         path: "/requests/{id}",
@@ -286,10 +308,11 @@ mod tests {
                 assert_ne!(operation.name, other.name);
                 assert!(operation.path != other.path || operation.method != other.method);
             }
-            let changes = operation.role == Role::Write;
+            let write = operation.role == Role::Write;
+            let private = operation.name == "request body";
             assert_eq!(
-                operation.method == Method::POST,
-                changes,
+                operation.method == Method::POST || private,
+                write,
                 "{}",
                 operation.name
             );

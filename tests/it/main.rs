@@ -8,6 +8,8 @@ mod answers;
 #[cfg(test)]
 mod arch;
 #[cfg(test)]
+mod bodies;
+#[cfg(test)]
 mod broken;
 #[cfg(test)]
 mod commands;
@@ -28,7 +30,11 @@ mod failover;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod kill;
+#[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod logs;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]

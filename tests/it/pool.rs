@@ -41,6 +41,7 @@ async fn explained(app: &TestApp, id: &str, json: bool) -> Result<String, Failed
     let mut out = Vec::new();
     let args = explain::Args {
         id: id.to_owned(),
+        body: false,
         json,
         serve: places(app),
     };

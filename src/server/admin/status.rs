@@ -38,6 +38,7 @@ pub(super) fn status(gateway: &Gateway) -> Value {
             "errors": reload.errors,
             "after_restart": reload.restart,
         },
+        "upstreams": upstreams(&snapshot, Timestamp::now()),
         "accounts": accounts,
         "waiting": gateway.dispatcher.queue.len(),
         "store": {
@@ -45,8 +46,26 @@ pub(super) fn status(gateway: &Gateway) -> Value {
             "log": condition(&health.log),
             "dropped_logs": health.dropped_logs,
             "dropped_writes": health.dropped_writes,
+            "dropped_bodies": health.dropped_bodies,
         },
     })
+}
+
+/// Every upstream in effect, with the age of its list of models.
+fn upstreams(snapshot: &Snapshot, now: Timestamp) -> Vec<Value> {
+    let upstreams = snapshot.upstreams.values();
+    upstreams
+        .map(|upstream| match upstream.listed() {
+            Some(listed) => json!({
+                "name": upstream.id.as_str(),
+                "models": listed.list.models.len(),
+                "listed": listed.at.to_string(),
+                "age_s": now.since(listed.at).as_secs(),
+                "from_store": listed.from_store,
+            }),
+            None => json!({"name": upstream.id.as_str()}),
+        })
+        .collect()
 }
 
 /// Every account of the file, in order of names.
