@@ -273,9 +273,7 @@ impl Exchange {
                 self.ticket.usage(&call.usage);
                 self.recorder.finish(&self.dispatcher.replay);
                 self.ticket.try_failed(&failure);
-                self.dispatcher
-                    .runtime
-                    .failed(call.held.seat(), call.held.target(), &failure);
+                self.blame(&call.held, &failure, self.plan.refreshed());
                 Err(failure.to_error())
             }
             (Ok(()), stop) => {

@@ -181,6 +181,18 @@ impl Credential {
         landed(flight).await
     }
 
+    /// The upstream refused `stale` with a 401 in a call that is not repeated: nobody is given it again, and another is
+    /// fetched beside the requests. What is at hand is another one already where a refresh came in between.
+    pub fn refuse(&self, stale: &Secret, now: Timestamp) {
+        let mut state = self.0.state.lock();
+        if state.access.as_ref().is_some_and(|a| a.token == *stale) {
+            state.access = None;
+            if state.dead.is_none() && state.may_refresh(now) {
+                self.0.join(&mut state, now);
+            }
+        }
+    }
+
     /// Renews the token ahead of its end where that is due, without waiting: for a job that keeps idle accounts ready.
     pub fn renew_if_due(&self, now: Timestamp) {
         let mut state = self.0.state.lock();

@@ -26,6 +26,8 @@ mod endings;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
+mod frames;
+#[cfg(test)]
 mod input;
 #[cfg(test)]
 mod metrics;
