@@ -10,6 +10,7 @@ pub mod lane;
 pub mod metrics;
 pub mod numbers;
 pub mod project;
+pub mod refresh;
 pub mod registry;
 pub mod snapshot;
 pub mod standing;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::base::id::AccountId;
 use crate::base::secret::Secret;
@@ -48,6 +49,8 @@ pub struct Runtime {
     pub tasks: Tasks,
     swaps: watch::Sender<()>,
     ask: mpsc::Sender<AccountId>,
+    /// Told when an upstream's list of models has changed: routes are to be wired anew.
+    pub offers: Notify,
     /// What happened to the last reload.
     pub reload: Mutex<Reload>,
     /// When the program started.
@@ -71,6 +74,7 @@ impl Runtime {
             tasks,
             swaps,
             ask,
+            offers: Notify::new(),
             reload: Mutex::default(),
             started: Timestamp::now(),
         }
@@ -115,11 +119,10 @@ impl Runtime {
     pub async fn project(
         &self,
         upstream: &UpstreamHandle,
-        seat: &Seat,
+        account: &AccountState,
+        configured: Option<&str>,
         token: &Secret,
     ) -> Result<Option<String>, Failure> {
-        let account = &seat.account;
-        let configured = seat.project.as_deref();
         let discover = || async {
             let setup = upstream.client.discover(token, configured).await?;
             if setup.project.is_none() && configured.is_none() {

@@ -144,8 +144,10 @@ impl Exchange {
         };
         self.token = Some(token.clone());
         let runtime = &self.dispatcher.runtime;
+        let seat = held.seat();
+        let upstream = &held.target().upstream;
         let project = match runtime
-            .project(&held.target().upstream, held.seat(), &token)
+            .project(upstream, &seat.account, seat.project.as_deref(), &token)
             .await
         {
             Ok(project) => project,

@@ -90,6 +90,10 @@ impl Runtime {
         if news {
             self.registry.keep_standing(account);
             tracing::info!(account = %account.id, "account resumed");
+            // Nobody asked for them while it was paused.
+            if account.can_be_asked() {
+                self.ask_quota(&account.id);
+            }
         }
         news
     }

@@ -200,7 +200,7 @@ async fn status_shows_what_the_gateway_does() {
 }
 
 /// The commands whose help is looked at: none, and each that exists.
-const COMMANDS: [&[&str]; 23] = [
+const COMMANDS: [&[&str]; 25] = [
     &[],
     &["serve"],
     &["demo"],
@@ -212,6 +212,8 @@ const COMMANDS: [&[&str]; 23] = [
     &["login"],
     &["status"],
     &["account"],
+    &["account", "list"],
+    &["account", "show"],
     &["account", "release"],
     &["account", "pause"],
     &["account", "resume"],

@@ -36,6 +36,8 @@ mod pool;
 #[cfg(test)]
 mod queue;
 #[cfg(test)]
+mod quotas;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod signatures;
