@@ -114,10 +114,7 @@ impl Command {
             Self::Logs(args) => Some(&mut args.serve),
             Self::State(args) => Some(&mut args.serve),
             Self::Healthcheck(args) => Some(&mut args.serve),
-            Self::Demo(_)
-            | Self::Simulate(_)
-            | Self::Validate(_)
-            | Self::HashPassword(_) => None,
+            Self::Demo(_) | Self::Simulate(_) | Self::Validate(_) | Self::HashPassword(_) => None,
         }
     }
 }

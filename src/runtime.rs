@@ -14,6 +14,7 @@ pub mod limits;
 pub mod metrics;
 pub mod numbers;
 pub mod project;
+pub mod refresh;
 pub mod registry;
 pub mod rows;
 pub mod slots;
@@ -25,7 +26,7 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::base::id::AccountId;
 use crate::base::secret::Secret;
@@ -54,6 +55,8 @@ pub struct Runtime {
     pub tasks: Tasks,
     swaps: watch::Sender<()>,
     ask: mpsc::Sender<AccountId>,
+    /// Told when an upstream's list of models has changed: routes are to be wired anew.
+    pub offers: Notify,
     /// What happened to the last reload.
     pub reload: Mutex<Reload>,
     /// When the program started.
@@ -78,6 +81,7 @@ impl Runtime {
             tasks,
             swaps,
             ask,
+            offers: Notify::new(),
             reload: Mutex::default(),
             started: Timestamp::now(),
             when_freed: OnceLock::new(),
@@ -123,11 +127,10 @@ impl Runtime {
     pub async fn project(
         &self,
         upstream: &UpstreamHandle,
-        seat: &Seat,
+        account: &AccountState,
+        configured: Option<&str>,
         token: &Secret,
     ) -> Result<Option<String>, Failure> {
-        let account = &seat.account;
-        let configured = seat.project.as_deref();
         let discover = || async {
             let setup = upstream.client.discover(token, configured).await?;
             if setup.project.is_none() && configured.is_none() {

@@ -92,6 +92,10 @@ impl Runtime {
             self.registry.keep_standing(account);
             tracing::info!(account = %account.id, "account resumed");
             self.freed();
+            // Nobody asked for them while it was paused.
+            if account.can_be_asked() {
+                self.ask_quota(&account.id);
+            }
         }
         news
     }

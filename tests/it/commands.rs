@@ -200,7 +200,7 @@ async fn status_shows_what_the_gateway_does() {
 }
 
 /// The commands whose help is looked at: none, and each that exists.
-const COMMANDS: [&[&str]; 25] = [
+const COMMANDS: [&[&str]; 27] = [
     &[],
     &["serve"],
     &["demo"],
@@ -213,6 +213,8 @@ const COMMANDS: [&[&str]; 25] = [
     &["login"],
     &["status"],
     &["account"],
+    &["account", "list"],
+    &["account", "show"],
     &["account", "release"],
     &["account", "pause"],
     &["account", "resume"],

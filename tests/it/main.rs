@@ -28,6 +28,8 @@ mod endings;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
+mod frames;
+#[cfg(test)]
 mod input;
 #[cfg(test)]
 mod kill;
@@ -41,6 +43,8 @@ mod metrics;
 mod pool;
 #[cfg(test)]
 mod queue;
+#[cfg(test)]
+mod quotas;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]

@@ -150,5 +150,10 @@ fn closed(account: &AccountState, seat: &Seat, now: Timestamp) -> Option<Value> 
 
 fn quota(seat: &Seat, now: Timestamp) -> Value {
     let view = seat.lane.view(seat.credits, now);
-    json!({ "model": seat.lane.model, "remaining": view.remaining, "health": view.health })
+    json!({
+        "model": seat.lane.model,
+        "remaining": view.remaining,
+        "reset": seat.lane.reset(now).map(|at| at.to_string()),
+        "health": view.health,
+    })
 }
