@@ -52,6 +52,9 @@ fn describe(status: &Value) -> String {
     if let Some(metrics) = status["metrics"].as_str() {
         let _ = writeln!(out, "metrics: http://{metrics}/metrics");
     }
+    if let Some(why) = config["differs"].as_str() {
+        let _ = writeln!(out, "  the files differ from what runs: {why}");
+    }
     for error in config["errors"].as_array().into_iter().flatten() {
         let _ = writeln!(out, "  refused: {}", text(error));
     }

@@ -40,6 +40,8 @@ mod logs;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod plan;
+#[cfg(test)]
 mod pool;
 #[cfg(test)]
 mod queue;
