@@ -7,6 +7,7 @@ pub mod front;
 pub mod listener;
 pub mod probe;
 pub mod reply;
+mod session;
 pub mod socket;
 
 use std::convert::Infallible;

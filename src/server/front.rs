@@ -13,7 +13,7 @@ use crate::base::error::{Error, ErrorKind};
 use crate::base::id::RequestId;
 use crate::base::time::Timestamp;
 use crate::dispatch::{Answered, Asker};
-use crate::server::{Gateway, auth, body, front_of, reply};
+use crate::server::{Gateway, auth, body, front_of, reply, session};
 use crate::wire::front::Front;
 use crate::{ir, wire};
 
@@ -61,15 +61,21 @@ async fn decode<B: Buf>(
         front.decode_request(&bytes)
     };
     match read.await {
-        Ok(request) => Ok((
-            Asker {
-                id,
-                snapshot,
-                key,
-                front,
-            },
-            request,
-        )),
+        Ok(mut request) => {
+            // What the body says of its conversation goes first: it is the dialect's own word.
+            if request.conversation.is_none() {
+                request.conversation = session::named(headers).map(str::to_owned);
+            }
+            Ok((
+                Asker {
+                    id,
+                    snapshot,
+                    key,
+                    front,
+                },
+                request,
+            ))
+        }
         Err(error) => {
             gateway.dispatcher.refused(id, front, &key, &error);
             Err(error)

@@ -36,6 +36,8 @@ mod reload;
 #[cfg(test)]
 mod signatures;
 #[cfg(test)]
+mod slots;
+#[cfg(test)]
 mod streaming;
 #[cfg(test)]
 mod support;
