@@ -70,13 +70,19 @@ impl Pool for [Candidate] {
         share(self[index].remaining, self[index].health)
     }
 
+    fn in_flight(&self, index: usize) -> u32 {
+        self[index].in_flight
+    }
+
     fn each<B>(
         &self,
+        from: usize,
         now: Timestamp,
         mut told: impl FnMut(usize, Verdict, u32) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         self.iter()
             .enumerate()
+            .skip(from)
             .try_for_each(|(index, c)| told(index, c.verdict(now), c.in_flight))
     }
 }
