@@ -54,6 +54,8 @@ mod rolling;
 #[cfg(test)]
 mod signatures;
 #[cfg(test)]
+mod slots;
+#[cfg(test)]
 mod streaming;
 #[cfg(test)]
 mod support;
