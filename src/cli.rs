@@ -20,10 +20,14 @@ pub mod state;
 pub mod status;
 pub mod validate;
 
+use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::base::task::Tasks;
 use crate::config::render::Style;
@@ -40,16 +44,27 @@ pub const UNREACHABLE: u8 = 4;
 #[command(
     name = "agp",
     version,
-    args_conflicts_with_subcommands = true,
     after_help = "Without a command: `agp serve`.\n\nExample:\n  agp --config agp.toml"
 )]
 pub struct Cli {
     /// What to do
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// `agp serve` is the default.
+    /// What stands before the command's name.
     #[command(flatten)]
-    pub serve: serve::Args,
+    pub before: Before,
+}
+
+/// Options of `agp serve`, which is the default, and of every command that takes them: before the command's name.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+pub struct Before {
+    /// The configuration file; without it `$AGP_CONFIG`, else `./agp.toml`
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// What `state.path` and `secrets.identity` are relative to; by default the folder of the configuration file
+    #[arg(long, value_name = "DIR", env = "AGP_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
 }
 
 /// The commands.
@@ -63,7 +78,7 @@ pub enum Command {
     Simulate(simulate::Args),
     /// Check configuration files
     Validate(validate::Args),
-    /// Make client keys
+    /// Make client keys, and see what they use
     Key(key::Args),
     /// Hash a password for `admin.password_hash`
     HashPassword(hash_password::Args),
@@ -85,12 +100,65 @@ pub enum Command {
     Healthcheck(healthcheck::Args),
 }
 
+impl Command {
+    /// What it takes of `agp serve`'s options, which may also stand before its name.
+    fn serve_args(&mut self) -> Option<&mut serve::Args> {
+        match self {
+            Self::Serve(args) => Some(args),
+            Self::Login(args) => Some(&mut args.serve),
+            Self::Status(args) => Some(&mut args.serve),
+            Self::Account(args) => Some(args.serve_args()),
+            Self::Pick(args) => Some(&mut args.serve),
+            Self::Explain(args) => Some(&mut args.serve),
+            Self::Key(args) => args.serve_args(),
+            Self::Logs(args) => Some(&mut args.serve),
+            Self::State(args) => Some(&mut args.serve),
+            Self::Healthcheck(args) => Some(&mut args.serve),
+            Self::Demo(_) | Self::Simulate(_) | Self::Validate(_) | Self::HashPassword(_) => None,
+        }
+    }
+}
+
+/// Reads the arguments. Options of `agp serve` may stand before or after the name of a command that takes them.
+fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, clap::Error> {
+    let matches = Cli::command().try_get_matches_from(args)?;
+    let Cli { command, before } = Cli::from_arg_matches(&matches)?;
+    let Some(mut command) = command else {
+        return Ok(Command::Serve(serve::Args {
+            config: before.config,
+            state_dir: before.state_dir,
+        }));
+    };
+    let given = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let (config, state_dir) = (given("config"), given("state_dir"));
+    if let Some(args) = command.serve_args() {
+        if config && args.config.is_none() {
+            args.config = before.config;
+        }
+        // Both have it from the environment where neither was given one.
+        if state_dir && args.state_dir == environment("AGP_STATE_DIR") {
+            args.state_dir = before.state_dir;
+        }
+    } else if config || state_dir {
+        let name = matches.subcommand_name().unwrap_or_default();
+        return Err(Cli::command().error(
+            ErrorKind::ArgumentConflict,
+            format!("`agp {name}` reads no running configuration: leave `--config` and `--state-dir` out, see `agp {name} --help`"),
+        ));
+    }
+    Ok(command)
+}
+
+fn environment(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).map(PathBuf::from)
+}
+
 /// Parses the arguments and runs the command.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let command = parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let mut out = std::io::stdout();
     let mut err = std::io::stderr();
-    let code = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+    let code = match command {
         Command::Validate(args) => {
             let env = crate::runtime::controller::environment().collect();
             let style = if out.is_terminal() {
@@ -100,7 +168,9 @@ pub fn main() -> ExitCode {
             };
             validate::run(&args, &env, style, &mut out, &mut err)
         }
-        Command::Key(args) => key::run(&args, &mut out, &mut err),
+        Command::Key(key::Args {
+            command: key::Command::New { name },
+        }) => key::run(&name, &mut out, &mut err),
         Command::HashPassword(args) => {
             let input = std::io::stdin();
             let terminal = input.is_terminal();
@@ -169,19 +239,55 @@ async fn run(command: Command, out: &mut dyn Write) -> Result<(), Failed> {
         Command::Logs(args) => logs::run(&args, out).await?,
         Command::Explain(args) => explain::run(&args, out).await?,
         Command::Healthcheck(args) => healthcheck::run(&args).await?,
-        Command::Validate(_) | Command::Key(_) | Command::HashPassword(_) => {}
+        Command::Key(args) => {
+            if let key::Command::Usage(args) = &args.command {
+                key::run_usage(args, out).await?;
+            }
+        }
+        Command::Validate(_) | Command::HashPassword(_) => {}
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use std::path::Path;
 
     use super::*;
+
+    fn parsed(line: &str) -> Result<Command, clap::Error> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_configuration_may_be_named_before_or_after_the_command() {
+        for line in [
+            "agp --config a.toml",
+            "agp --config a.toml serve",
+            "agp status --config a.toml",
+            "agp --config a.toml status",
+            "agp --config b.toml status --config a.toml",
+            "agp --config a.toml account pause main",
+            "agp account pause main --config a.toml",
+            "agp --config a.toml state check",
+            "agp state check --config a.toml",
+            "agp state --config a.toml check",
+        ] {
+            let mut command = parsed(line).unwrap();
+            let config = command.serve_args().unwrap().config.take();
+            assert_eq!(config.as_deref(), Some(Path::new("a.toml")), "{line}");
+        }
+        for line in [
+            "agp --config a.toml demo",
+            "agp --state-dir . key new",
+            "agp frobnicate",
+        ] {
+            assert_eq!(parsed(line).unwrap_err().exit_code(), 2, "{line}");
+        }
     }
 }

@@ -1,7 +1,10 @@
 //! L6: one request from the canonical model to the stream of an answer.
 
+pub mod admission;
+pub mod admit;
 pub mod affinity;
 pub mod attempt;
+pub mod blocked;
 pub mod count;
 pub mod exchange;
 pub mod lots;
@@ -11,7 +14,9 @@ pub mod refusal;
 pub mod relay;
 pub mod replay;
 pub mod seat;
+pub mod spent;
 pub mod ticket;
+pub mod wanted;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +29,7 @@ use crate::base::id::RequestId;
 use crate::base::time::Timestamp;
 use crate::config::model::LogBodies;
 use crate::dispatch::exchange::Exchange;
-use crate::dispatch::queue::Queue;
+use crate::dispatch::queue::{Freed, Queue};
 use crate::dispatch::relay::{Relay, Times};
 use crate::dispatch::replay::Replay;
 use crate::dispatch::seat::Held;
@@ -32,7 +37,6 @@ use crate::dispatch::ticket::Ticket;
 use crate::ir;
 use crate::runtime::Runtime;
 use crate::runtime::snapshot::{KeyEntry, Route, Snapshot};
-use crate::store::Store;
 use crate::wire::Reply;
 use crate::wire::front::Front;
 
@@ -65,8 +69,8 @@ pub struct Asker {
 
 impl Asker {
     /// The ledger of its request.
-    fn ticket(&mut self, store: &Store) -> Ticket {
-        let mut ticket = Ticket::open(store.clone(), self.id, self.front, &self.key.id);
+    fn ticket(&mut self, runtime: &Runtime) -> Ticket {
+        let mut ticket = Ticket::open(runtime, self.id, self.front, &self.key.id);
         if let Some(body) = self.body.take() {
             let errors_only = self.snapshot.config.state.log_bodies == LogBodies::Errors;
             ticket.keep_bodies(body, errors_only);
@@ -94,10 +98,13 @@ pub struct Answered {
 impl Dispatcher {
     /// A dispatcher with an empty queue.
     pub fn new(runtime: Arc<Runtime>, replay: Replay) -> Self {
+        let queue = Arc::<Queue<Held>>::default();
+        let waiting = Arc::clone(&queue);
+        runtime.when_freed(move || waiting.freed(Freed::Anything, || false));
         Self {
             runtime,
             replay,
-            queue: Arc::default(),
+            queue,
         }
     }
 
@@ -110,10 +117,10 @@ impl Dispatcher {
         mut asker: Asker,
         mut request: ir::Request,
     ) -> Result<Answered, Error> {
-        let mut ticket = asker.ticket(&self.runtime.store);
+        let mut ticket = asker.ticket(&self.runtime);
         let resolved = self.resolve(&asker, &mut request).await;
-        let name = resolved.as_ref().ok().map(|(route, _)| route.name.clone());
-        ticket.asked(&request.model, name.as_deref(), request.stream);
+        let route = resolved.as_ref().ok().map(|(route, _)| route);
+        ticket.asked(&request.model, route, request.stream);
         let (route, snapshot) = match resolved {
             Ok(resolved) => resolved,
             Err(error) => {
@@ -121,6 +128,15 @@ impl Dispatcher {
                 return Err(error);
             }
         };
+        let reserved = admit::reserve(&self.runtime.registry.limits, &asker.key, &route, &request);
+        match reserved {
+            Ok((spent, permit)) => ticket.reserved(spent, permit),
+            Err(error) => {
+                ticket.failed(&error, status(asker.front, &error));
+                return Err(error);
+            }
+        }
+        ticket.covered().await;
         let config = &snapshot.config;
         let times = Times {
             keepalive: config.server.keepalive,
@@ -195,7 +211,7 @@ impl Dispatcher {
 
     /// A request that got past its key but could not be read: it has its row too.
     pub fn refused(&self, mut asker: Asker, error: &Error) {
-        let mut ticket = asker.ticket(&self.runtime.store);
+        let mut ticket = asker.ticket(&self.runtime);
         ticket.failed(error, status(asker.front, error));
     }
 

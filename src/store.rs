@@ -48,9 +48,10 @@ pub use crypt::KeyWrap;
 pub use holder::Holder;
 pub use log::{Cursor, Filter, LogPage, MAX_PAGE, StatusFilter};
 pub use record::{
-    AccountRecord, CatalogModel, CatalogRecord, CooldownRecord, ErrorNote, LogRecord, MAX_CALL_IDS,
-    MAX_MODELS, MAX_TRIES, MAX_VERDICTS, QuotaRecord, SignatureRecord, StandingRecord, TokenRecord,
-    TryRecord, Verdict, call_digest, text_digest,
+    AccountRecord, BookedRecord, BudgetOwner, BudgetRecord, CatalogModel, CatalogRecord,
+    CooldownRecord, ErrorNote, LogRecord, MAX_CALL_IDS, MAX_MODELS, MAX_TRIES, MAX_VERDICTS,
+    QuotaRecord, SignatureRecord, StandingRecord, TokenRecord, TryRecord, Verdict, call_digest,
+    text_digest,
 };
 pub use types::{Condition, Health, Learned, Options, Retention, StoreError};
 pub use usage::{HISTOGRAM_BOUNDS_MS, Histogram, RollUp, UsageBucket, UsageSums};
@@ -238,6 +239,31 @@ impl Store {
     /// Forgets why an account was out of use: it is in use again.
     pub fn delete_standing(&self, account: AccountId) {
         self.0.shared.queue.put(Change::NoStanding(account), None);
+    }
+
+    /// Keeps what a key or a group has used. The record is queued before this returns, so that several of one owner stay in
+    /// their order; what it returns resolves once the record is on the disk.
+    ///
+    /// # Errors
+    /// Where it could not be written at once. It stays queued all the same.
+    pub fn put_budget(
+        &self,
+        budget: BudgetRecord,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
+        let (ack, done) = sync_channel(1);
+        self.0.shared.queue.put(Change::Budget(budget), Some(ack));
+        let store = self.clone();
+        async move { store.wait(done).await }
+    }
+
+    /// The same without waiting.
+    pub fn put_budget_relaxed(&self, budget: BudgetRecord) {
+        self.0.shared.queue.put(Change::Budget(budget), None);
+    }
+
+    /// Forgets what a key or a group has used.
+    pub fn delete_budget(&self, owner: BudgetOwner) {
+        self.0.shared.queue.put(Change::NoBudget(owner), None);
     }
 
     /// Keeps an upstream's list of models.

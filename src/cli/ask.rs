@@ -25,6 +25,19 @@ const MAX: usize = 16 << 20;
 /// # Errors
 /// Code 4 where no gateway runs on this state folder, code 1 with the gateway's own words where it refuses.
 pub async fn operation(serve: &serve::Args, method: Method, path: &str) -> Result<Value, Failed> {
+    operation_within(serve, method, path, WAIT).await
+}
+
+/// The same for an operation that may take as long as `wait`.
+///
+/// # Errors
+/// As [`operation`].
+pub async fn operation_within(
+    serve: &serve::Args,
+    method: Method,
+    path: &str,
+    wait: Duration,
+) -> Result<Value, Failed> {
     let socket = socket::path(&running::find(&serve.places()?).state);
     let unreachable = |why: String| Failed {
         message: format!("no gateway answers on `{}`: {why}", socket.display()),
@@ -34,7 +47,7 @@ pub async fn operation(serve: &serve::Args, method: Method, path: &str) -> Resul
         .await
         .map_err(|e| unreachable(e.to_string()))?;
     let path = format!("{}{path}", admin::BASE);
-    let (status, body) = request(stream, method, &path, WAIT)
+    let (status, body) = request(stream, method, &path, wait)
         .await
         .map_err(unreachable)?;
     let value: Value = serde_json::from_slice(&body).map_err(|e| unreachable(e.to_string()))?;

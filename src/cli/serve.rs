@@ -13,10 +13,10 @@ use crate::runtime::controller::{self, Places, Read};
 #[group(skip)]
 pub struct Args {
     /// The configuration file; without it `$AGP_CONFIG`, else `./agp.toml`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
     /// What `state.path` and `secrets.identity` are relative to; by default the folder of the configuration file
-    #[arg(long, value_name = "DIR", env = "AGP_STATE_DIR")]
+    #[arg(long, value_name = "DIR", env = "AGP_STATE_DIR", global = true)]
     pub state_dir: Option<PathBuf>,
 }
 

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod explain;
+mod keys;
 mod logs;
 mod pick;
 mod status;
@@ -116,6 +117,24 @@ pub const OPERATIONS: &[Operation] = &[
         run: |gateway, _| Ok(status::status(gateway)),
     },
     Operation {
+        name: "account list",
+        method: Method::GET,
+        path: "/accounts",
+        query: &[],
+        summary: "every account's state and quotas",
+        role: Role::Read,
+        run: |gateway, _| Ok(accounts::list(gateway)),
+    },
+    Operation {
+        name: "account show",
+        method: Method::GET,
+        path: "/accounts/{name}",
+        query: &[],
+        summary: "an account's state and quotas",
+        role: Role::Read,
+        run: accounts::show,
+    },
+    Operation {
         name: "account release",
         method: Method::POST,
         path: "/accounts/{name}/release",
@@ -147,7 +166,7 @@ pub const OPERATIONS: &[Operation] = &[
         method: Method::POST,
         path: "/accounts/{name}/refresh",
         query: &[],
-        summary: "ask for an account's quotas now",
+        summary: "ask an account's upstream for token, project, models and quotas now, and tell what it said",
         role: Role::Write,
         run: accounts::refresh,
     },
@@ -189,6 +208,15 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "what became of a request: every account's verdict and every try",
         role: Role::Read,
         run: explain::explain,
+    },
+    Operation {
+        name: "key usage",
+        method: Method::GET,
+        path: "/keys/usage",
+        query: &["name"],
+        summary: "what keys and groups have used of their limits, and when these reset",
+        role: Role::Read,
+        run: keys::usage,
     },
     Operation {
         name: "state backup",

@@ -2,8 +2,8 @@
 
 use super::queue::Ack;
 use super::record::{
-    AccountRecord, CatalogRecord, CooldownRecord, QuotaRecord, SignatureRecord, StandingRecord,
-    TokenRecord,
+    AccountRecord, BudgetOwner, BudgetRecord, CatalogRecord, CooldownRecord, QuotaRecord,
+    SignatureRecord, StandingRecord, TokenRecord,
 };
 use crate::base::id::{AccountId, KeyId, ModelName, UpstreamId};
 use crate::base::time::Timestamp;
@@ -20,6 +20,7 @@ pub(super) enum Row {
     Standing(AccountId),
     Catalog(UpstreamId),
     Present,
+    Budget(BudgetOwner),
 }
 
 /// A change of `agp.redb`.
@@ -40,6 +41,8 @@ pub(super) enum Change {
     Catalog(CatalogRecord),
     /// The accounts that the configuration names, and since when.
     Present(Vec<AccountId>, Timestamp),
+    Budget(BudgetRecord),
+    NoBudget(BudgetOwner),
 }
 
 impl Change {
@@ -58,6 +61,8 @@ impl Change {
             Self::NoStanding(account) => Row::Standing(account.clone()),
             Self::Catalog(r) => Row::Catalog(r.upstream.clone()),
             Self::Present(..) => Row::Present,
+            Self::Budget(r) => Row::Budget(r.owner.clone()),
+            Self::NoBudget(owner) => Row::Budget(owner.clone()),
         }
     }
 

@@ -55,7 +55,8 @@ pub(super) fn mark(txn: &WriteTransaction, schema: u32) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A schema of the state file that only brings new tables: 2 those of standings and orphans, 3 that of catalogs.
+/// A schema of the state file that only brings new tables: 2 those of standings and orphans, 3 those of
+/// catalogs and of budgets: an older agp would spend without booking.
 fn lay_state_tables(db: &Database) -> Result<(), Fault> {
     let txn = db.begin_write()?;
     open::lay_state(&txn)?;
@@ -131,7 +132,7 @@ fn move_rows(db: &Database) -> Result<bool, Fault> {
         for row in txn.open_table(OLD_LOG)?.iter()?.take(CHUNK) {
             let (id, value) = row?;
             last = Some(id.value());
-            let Some(mut record) = table::decode::<LogRecord>(value.value()) else {
+            let Some(mut record) = table::decode_grown::<LogRecord>(value.value()) else {
                 continue;
             };
             for call in tries.range((id.value(), 0)..=(id.value(), u16::MAX))? {

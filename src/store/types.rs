@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::holder::Holder;
 use super::record::{
-    AccountRecord, CatalogRecord, CooldownRecord, QuotaRecord, SignatureRecord, StandingRecord,
-    TokenRecord,
+    AccountRecord, BudgetRecord, CatalogRecord, CooldownRecord, QuotaRecord, SignatureRecord,
+    StandingRecord, TokenRecord,
 };
 use crate::base::time::Timestamp;
 
@@ -219,6 +219,8 @@ pub struct Learned {
     pub cooldowns: Vec<CooldownRecord>,
     /// Accounts that were out of use, and why; one whose fingerprint is not that of the configured credential is void.
     pub standings: Vec<StandingRecord>,
+    /// What keys and groups have used.
+    pub budgets: Vec<BudgetRecord>,
     /// Lists of models, however old.
     pub catalogs: Vec<CatalogRecord>,
     /// Signatures, the last used first.

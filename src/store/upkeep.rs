@@ -332,7 +332,7 @@ fn unreadable_state(db: &Database, key: Option<&DataKey>) -> Result<usize, Fault
 fn unreadable_log(db: &Database) -> Result<usize, Fault> {
     let mut unreadable = 0;
     for row in db.begin_read()?.open_table(table::LOG)?.iter()? {
-        let record: Option<LogRecord> = table::decode(row?.1.value());
+        let record: Option<LogRecord> = table::decode_grown(row?.1.value());
         unreadable += usize::from(record.is_none());
     }
     Ok(unreadable)

@@ -162,6 +162,9 @@ async fn status_shows_what_the_gateway_does() {
         (&account("alice")["state"], &account("alice")["in_flight"]),
         (&json!("active"), &json!(1))
     );
+    // The port that was bound, not the 0 of the file.
+    let bound = app.gateway().addr().unwrap().to_string();
+    assert_eq!(status["listen"], json!(bound));
     assert_eq!(account("bob")["state"], "needs_verification");
     assert_eq!(
         account("bob")["link"],
@@ -197,7 +200,7 @@ async fn status_shows_what_the_gateway_does() {
 }
 
 /// The commands whose help is looked at: none, and each that exists.
-const COMMANDS: [&[&str]; 24] = [
+const COMMANDS: [&[&str]; 27] = [
     &[],
     &["serve"],
     &["demo"],
@@ -205,10 +208,13 @@ const COMMANDS: [&[&str]; 24] = [
     &["validate"],
     &["key"],
     &["key", "new"],
+    &["key", "usage"],
     &["hash-password"],
     &["login"],
     &["status"],
     &["account"],
+    &["account", "list"],
+    &["account", "show"],
     &["account", "release"],
     &["account", "pause"],
     &["account", "resume"],

@@ -28,15 +28,23 @@ mod endings;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
+mod frames;
+#[cfg(test)]
 mod input;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod logs;
+#[cfg(test)]
+mod metrics;
 #[cfg(test)]
 mod pool;
 #[cfg(test)]
 mod queue;
+#[cfg(test)]
+mod quotas;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
