@@ -162,8 +162,8 @@ impl BodyDraft {
     /// A piece goes out to the client. It is shared, not copied.
     pub fn sent(&mut self, piece: &Bytes) {
         self.answer_bytes += piece.len() as u64;
-        let held: usize = self.answer.iter().map(Bytes::len).sum();
-        if self.answer_cut || held + piece.len() > MAX_HELD {
+        // As long as nothing is cut, all of it is held.
+        if self.answer_bytes > MAX_HELD as u64 {
             self.answer_cut = true;
             return;
         }

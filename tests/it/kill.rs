@@ -119,8 +119,8 @@ async fn client(
     }
 }
 
-/// One life, ended after `life`. The tokens of account `n` are refused in it now and then.
-async fn live(place: &Place, n: usize, life: Duration, promised: &mut Promised) {
+/// One life, ended after `life`: when that was. The tokens of account `n` are refused in it now and then.
+async fn live(place: &Place, n: usize, life: Duration, promised: &mut Promised) -> Timestamp {
     place.sim.clear();
     let mut serving = place.serve();
     place.ready().await;
@@ -136,11 +136,14 @@ async fn live(place: &Place, n: usize, life: Duration, promised: &mut Promised) 
             place.sim.revoke(&email(n));
             tokio::time::sleep(life.min(Duration::from_millis(300))).await;
         }
+        let killed = Timestamp::now();
         serving.kill().await;
         over.store(true, Ordering::Release);
+        killed
     };
-    tokio::join!(load, end);
+    let ((), killed) = tokio::join!(load, end);
     promised.answered.extend(answered.into_inner());
+    killed
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,8 +160,7 @@ async fn nothing_promised_is_lost_when_the_gateway_is_killed() {
     for n in 0..kills {
         let random = getrandom::u64().unwrap() % 700;
         let life = Duration::from_millis(random + if n % 2 == 0 { 0 } else { 1000 });
-        live(&place, n, life, &mut promised).await;
-        let killed = Timestamp::now();
+        let killed = live(&place, n, life, &mut promised).await;
         promised.note(&place);
         let keyring = Keyring::open(&data.join("agp-identity.txt"), true).unwrap();
         let begun = Instant::now();

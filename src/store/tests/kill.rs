@@ -239,9 +239,10 @@ async fn nothing_promised_is_lost_when_the_process_is_killed() {
         // In the middle of opening, or of writing; half of the time so late that relaxed writes count.
         let longest = if luck().is_multiple_of(2) { 300 } else { 1500 };
         std::thread::sleep(Duration::from_millis(u64::from(luck() % longest)));
+        let killed = Timestamp::now();
         child.kill().unwrap();
         child.wait().unwrap();
-        check(tmp.path(), Timestamp::now(), &mut known).await;
+        check(tmp.path(), killed, &mut known).await;
     }
     println!("{kills} kills: {known:?}");
     assert!(known.lives_that_wrote * 2 > kills, "few wrote: {known:?}");
