@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::base::id::RequestId;
+use crate::dispatch::ticket::told_later;
 use crate::server::Gateway;
 use crate::server::admin::{Params, Refusal};
 use crate::store::{LogRecord, Store, StoreError};
@@ -65,7 +66,16 @@ fn describe(r: &LogRecord) -> Value {
             })
         })
         .collect();
-    let verdicts = r.verdicts.iter();
+    let (mut verdicts, mut later) = (Vec::new(), Vec::new());
+    for verdict in &r.verdicts {
+        let account = verdict.account.as_str();
+        match told_later(&verdict.text) {
+            (None, text) => verdicts.push(json!({ "account": account, "verdict": text })),
+            (Some(n), text) => {
+                later.push(json!({ "try": n, "account": account, "verdict": text }));
+            }
+        }
+    }
     json!({
         "id": r.id.to_string(),
         "at": r.at.to_string(),
@@ -84,9 +94,8 @@ fn describe(r: &LogRecord) -> Value {
         "input_tokens": r.usage.input_total(),
         "output_tokens": r.usage.output_total(),
         "losses": r.losses,
-        "verdicts": verdicts
-            .map(|v| json!({ "account": v.account.as_str(), "verdict": v.text }))
-            .collect::<Vec<_>>(),
+        "verdicts": verdicts,
+        "later_verdicts": later,
         "more_verdicts": r.more_verdicts,
         "tries": tries,
     })
