@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use crate::base::time::Timestamp;
-use crate::config::diagnostic::Severity;
+use crate::config::diagnostic::{Code, Severity};
 use crate::config::model::Config;
 use crate::config::secret::{self, Reference, Resolver};
 use crate::config::source::Files;
@@ -40,6 +40,8 @@ pub struct Reload {
     pub at: Timestamp,
     /// Why they were not applied; empty where they were.
     pub errors: Vec<String>,
+    /// The codes of those errors that have one, each once: fit for strangers.
+    pub codes: Vec<Code>,
     /// What takes effect after a restart only.
     pub restart: Vec<String>,
 }
@@ -80,6 +82,8 @@ pub struct Unreadable {
     pub files: Files,
     /// All errors, as text for people.
     pub errors: Vec<String>,
+    /// Their codes, each once.
+    pub codes: Vec<Code>,
 }
 
 /// Reads and checks the files.
@@ -98,7 +102,12 @@ pub fn read(root: &Path) -> Result<Read, Box<Unreadable>> {
     };
     let Some(config) = loaded.config else {
         let errors = lines(Severity::Error);
-        return Err(Box::new(Unreadable { files, errors }));
+        let codes = loaded.diagnostics.error_codes();
+        return Err(Box::new(Unreadable {
+            files,
+            errors,
+            codes,
+        }));
     };
     let remarks = [Severity::Warning, Severity::Note];
     let remarks = remarks
@@ -226,21 +235,22 @@ impl Controller {
     /// Reads the files and applies them. Where an included file has only just gone, says how long to wait for it.
     fn reload(&mut self) -> Option<Duration> {
         let root = self.places.root.clone();
-        let (read, errors) = match read(&root) {
-            Ok(read) => (Some(read), Vec::new()),
+        let read = match read(&root) {
+            Ok(read) => read,
             Err(unreadable) => {
-                let Unreadable { files, errors } = *unreadable;
+                let Unreadable {
+                    files,
+                    errors,
+                    codes,
+                } = *unreadable;
                 self.watcher.update(watch_set(
                     &root,
                     &files,
                     secret::files(&self.present.secrets, &self.present.config),
                 ));
-                (None, errors)
+                self.refuse(errors, codes);
+                return None;
             }
-        };
-        let Some(read) = read else {
-            self.refuse(errors);
-            return None;
         };
         let gone = vanished(&self.present.files, &read.files);
         if let Some(left) = self.settling.wait(&gone, Instant::now(), VANISH) {
@@ -271,11 +281,11 @@ impl Controller {
         );
         let snapshot = match wired {
             Ok(snapshot) => snapshot,
-            Err(errors) => return self.refuse(errors),
+            Err(errors) => return self.refuse(errors, Vec::new()),
         };
         let commit = match self.surroundings.prepare(&read.config) {
             Ok(commit) => commit,
-            Err(error) => return self.refuse(vec![error]),
+            Err(error) => return self.refuse(vec![error], Vec::new()),
         };
         for path in gone {
             tracing::warn!(path = %path.display(), "an included file is gone, and what it defined with it");
@@ -305,8 +315,8 @@ impl Controller {
         }
         *runtime.reload.lock() = Reload {
             at: Timestamp::now(),
-            errors: Vec::new(),
             restart,
+            ..Reload::default()
         };
         self.present = read;
     }
@@ -344,7 +354,7 @@ impl Controller {
         }
     }
 
-    fn refuse(&self, errors: Vec<String>) {
+    fn refuse(&self, errors: Vec<String>, codes: Vec<Code>) {
         for error in &errors {
             tracing::error!("{error}");
         }
@@ -356,6 +366,7 @@ impl Controller {
         *self.runtime.reload.lock() = Reload {
             at: Timestamp::now(),
             errors,
+            codes,
             restart: Vec::new(),
         };
     }
