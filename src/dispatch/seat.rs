@@ -283,7 +283,7 @@ impl Seating {
                 let text = match (verdict, &cools) {
                     (Verdict::Excluded, _) => "not for this key".into(),
                     (Verdict::Usable, Some(why)) => why.clone().into(),
-                    (verdict, _) => verdict.text(),
+                    (verdict, _) => seat.account.verdict(&target.model, verdict),
                 };
                 note(&seat.account.id, text);
                 left -= 1;

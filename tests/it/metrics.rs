@@ -332,6 +332,13 @@ async fn a_refused_reload_shows_and_so_does_the_one_that_mends_it() {
         !app.runtime().reload.lock().errors.is_empty()
     })
     .await;
+    // Strangers are told the codes alone.
+    let health = app.health().await;
+    assert_eq!(
+        (&health["reload"], &health["errors"]),
+        (&json!("refused"), &json!(["AGP010", "AGP011"]))
+    );
+    assert!(!health.to_string().contains("lisen"), "{health}");
     let refused = scrape(&app).await;
     refused.is("agp_config_reload_ok", 0.0);
     refused.is("agp_config_reload_errors", 2.0);

@@ -47,6 +47,8 @@ pub(super) fn status(gateway: &Gateway) -> Value {
         "store": {
             "state": condition(&health.state),
             "log": condition(&health.log),
+            "queued_logs": health.queued_logs,
+            "queued_writes": health.queued_writes,
             "dropped_logs": health.dropped_logs,
             "dropped_writes": health.dropped_writes,
             "dropped_bodies": health.dropped_bodies,
