@@ -36,6 +36,7 @@ async fn explained(app: &TestApp, id: &str, json: bool) -> String {
     let args = explain::Args {
         id: id.to_owned(),
         json,
+        body: false,
         serve: places(app),
     };
     explain::run(&args, &mut out).await.unwrap();

@@ -8,6 +8,7 @@ use agp::dispatch::exchange::{Exchange, Until};
 use agp::dispatch::ticket::Ticket;
 use agp::ir::{BlockBody, Event, Request, Role, Turn};
 use agp::runtime::snapshot::KeyEntry;
+use agp::wire::front::Front;
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -239,9 +240,8 @@ async fn a_panic_inside_a_request_gives_everything_back() {
         Arc::clone(snapshot.route(FLASH).unwrap()),
         key(&app, "main"),
     );
-    let store = app.runtime().store.clone();
     let id = RequestId::generate();
-    let ticket = Ticket::open(store, id, Spoken::OpenAiChat, &key.id);
+    let ticket = Ticket::open(app.runtime(), id, Front::OpenAiChat, &key.id);
     let mut request = Request::new(Spoken::OpenAiChat, FLASH);
     request.turns = vec![Turn {
         role: Role::User,
