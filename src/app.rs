@@ -289,6 +289,7 @@ fn retention(config: &Config) -> Retention {
         log_age: state.log_retention,
         log_rows: state.log_max_rows,
         log_bytes: state.log_max_size,
+        body_age: state.log_bodies_retention,
         orphan_age: state.orphan_retention,
     }
 }

@@ -10,6 +10,7 @@ pub mod hash_password;
 pub mod healthcheck;
 pub mod key;
 pub mod login;
+pub mod logs;
 pub mod pick;
 pub mod plan;
 pub mod reload;
@@ -95,6 +96,8 @@ pub enum Command {
     Account(account::Args),
     /// Show which accounts a model's requests would go to
     Pick(pick::Args),
+    /// List the requests of the log, newest first
+    Logs(logs::Args),
     /// Tell what became of a request: every account's verdict and every try
     Explain(explain::Args),
     /// Back up, put back, check or compact what the gateway keeps
@@ -115,13 +118,11 @@ impl Command {
             Self::Account(args) => Some(args.serve_args()),
             Self::Pick(args) => Some(&mut args.serve),
             Self::Explain(args) => Some(&mut args.serve),
+            Self::Key(args) => args.serve_args(),
+            Self::Logs(args) => Some(&mut args.serve),
             Self::State(args) => Some(&mut args.serve),
             Self::Healthcheck(args) => Some(&mut args.serve),
-            Self::Demo(_)
-            | Self::Simulate(_)
-            | Self::Validate(_)
-            | Self::Key(_)
-            | Self::HashPassword(_) => None,
+            Self::Demo(_) | Self::Simulate(_) | Self::Validate(_) | Self::HashPassword(_) => None,
         }
     }
 }
@@ -245,6 +246,7 @@ async fn run(command: Command, out: &mut dyn Write) -> Result<(), Failed> {
         Command::Reload(args) => reload::run(&args, out).await?,
         Command::Account(args) => account::run(&args, out).await?,
         Command::Pick(args) => pick::run(&args, out).await?,
+        Command::Logs(args) => logs::run(&args, out).await?,
         Command::Explain(args) => explain::run(&args, out).await?,
         Command::Healthcheck(args) => healthcheck::run(&args).await?,
         Command::Key(args) => {

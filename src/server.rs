@@ -8,6 +8,7 @@ pub mod listener;
 pub mod metrics;
 pub mod probe;
 pub mod reply;
+mod session;
 pub mod socket;
 
 use std::convert::Infallible;

@@ -17,7 +17,7 @@ use crate::runtime::controller::Places;
 use crate::server::{admin, socket};
 
 /// How long an answer may take.
-const WAIT: Duration = Duration::from_secs(10);
+pub const WAIT: Duration = Duration::from_secs(10);
 /// Most of an answer that is read.
 const MAX: usize = 16 << 20;
 
@@ -26,7 +26,20 @@ const MAX: usize = 16 << 20;
 /// # Errors
 /// Code 4 where no gateway runs on this state folder, code 1 with the gateway's own words where it refuses.
 pub async fn operation(serve: &serve::Args, method: Method, path: &str) -> Result<Value, Failed> {
-    told(&serve.places()?, method, path, Bytes::new()).await
+    operation_within(serve, method, path, WAIT).await
+}
+
+/// The same for an operation that may take as long as `wait`.
+///
+/// # Errors
+/// As [`operation`].
+pub async fn operation_within(
+    serve: &serve::Args,
+    method: Method,
+    path: &str,
+    wait: Duration,
+) -> Result<Value, Failed> {
+    told(&serve.places()?, method, path, Bytes::new(), wait).await
 }
 
 /// [`operation`] for the gateway of these places, told something.
@@ -38,6 +51,7 @@ pub async fn told(
     method: Method,
     path: &str,
     body: Bytes,
+    wait: Duration,
 ) -> Result<Value, Failed> {
     let socket = socket::path(&running::find(places).state);
     let unreachable = |why: String| Failed {
@@ -48,7 +62,7 @@ pub async fn told(
         .await
         .map_err(|e| unreachable(e.to_string()))?;
     let path = format!("{}{path}", admin::BASE);
-    let (status, body) = request(stream, method, &path, body, WAIT)
+    let (status, body) = request(stream, method, &path, body, wait)
         .await
         .map_err(unreachable)?;
     let value: Value = serde_json::from_slice(&body).map_err(|e| unreachable(e.to_string()))?;

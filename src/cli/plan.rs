@@ -153,7 +153,7 @@ async fn against_running(args: &Args, key: &MarkKey) -> Result<(Plan, String, St
     })?;
     let file = args.file.as_ref().unwrap_or(&places.root);
     let body = serde_json::to_vec(&facts(file, key)?).map_err(|e| e.to_string())?;
-    let value = ask::told(&places, Method::POST, "/plan", body.into()).await?;
+    let value = ask::told(&places, Method::POST, "/plan", body.into(), ask::WAIT).await?;
     let answer: Answer = serde_json::from_value(value)
         .map_err(|e| format!("the gateway's answer can't be read: {e}"))?;
     Ok((

@@ -110,8 +110,23 @@ pub struct State {
     pub log_max_rows: u64,
     /// Bytes of disk that the log takes at most.
     pub log_max_size: u64,
+    /// Whose prompts and answers are kept.
+    pub log_bodies: LogBodies,
+    /// Those of requests that began before this are forgotten.
+    pub log_bodies_retention: Duration,
     /// How long the state of an account that left the file waits for its return.
     pub orphan_retention: Duration,
+}
+
+/// Whose prompts and answers are kept, encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogBodies {
+    /// Nobody's.
+    None,
+    /// Those of requests that ended with an error.
+    Errors,
+    /// Everybody's.
+    All,
 }
 
 /// `[secrets]`.

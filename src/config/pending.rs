@@ -29,8 +29,6 @@ const PENDING: &[Pending] = &[
     Pending("admin.write_back", &[]),
     Pending("admin.patch_prefix", &[]),
     Pending("admin.tokens", &[]),
-    Pending("state.log_bodies", &[]),
-    Pending("state.log_bodies_retention", &[]),
     Pending("state.history", &[]),
     Pending("state.store_responses", &[]),
     Pending("secrets.recipients", &[]),

@@ -91,6 +91,7 @@ fn upstreams(config: &Config, context: &Context<'_>, errors: &mut Vec<String>) -
             present,
         ) {
             Ok(Some(handle)) => {
+                context.registry.restore_catalog(&handle);
                 out.insert(id.clone(), handle);
             }
             Ok(None) => {}

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::base::id::AccountId;
 use crate::base::time::Timestamp;
-use crate::config::diagnostic::Severity;
+use crate::config::diagnostic::{Code, Severity};
 use crate::config::model::Config;
 use crate::config::plan::{self, Facts, MarkKey};
 use crate::config::source::Revision;
@@ -140,10 +140,14 @@ impl Controller {
         let read = match self.at_rest(told.as_ref()).await? {
             Ok(read) => read,
             Err(unreadable) => {
-                let Unreadable { files, errors } = *unreadable;
+                let Unreadable {
+                    files,
+                    errors,
+                    codes,
+                } = *unreadable;
                 let set = WatchSet::broken(&files, &self.present.watch);
                 self.watcher.update(set);
-                self.refuse(errors);
+                self.refuse(errors, codes);
                 return None;
             }
         };
@@ -192,11 +196,11 @@ impl Controller {
         let generation = present.generation + u64::from(!same);
         let (snapshot, what) = match self.build(&read, present, generation).await {
             Ok(built) => built,
-            Err(errors) => return self.refuse(errors),
+            Err(errors) => return self.refuse(errors, Vec::new()),
         };
         let commit = match self.surroundings.prepare(&read.config) {
             Ok(commit) => commit,
-            Err(error) => return self.refuse(vec![error]),
+            Err(error) => return self.refuse(vec![error], Vec::new()),
         };
         for path in vanished(&self.present.files, &read.files) {
             tracing::warn!(path = %path.display(), "an included file is gone, and what it defined with it");
@@ -225,7 +229,7 @@ impl Controller {
         for setting in &restart {
             tracing::warn!(setting, "takes effect after a restart");
         }
-        self.note(Vec::new(), restart.clone());
+        self.note(Vec::new(), Vec::new(), restart.clone());
         self.answer(&if same {
             Outcome::Unchanged {
                 generation,
@@ -290,7 +294,7 @@ impl Controller {
         }
     }
 
-    fn refuse(&mut self, errors: Vec<String>) {
+    fn refuse(&mut self, errors: Vec<String>, codes: Vec<Code>) {
         for error in &errors {
             tracing::error!("{error}");
         }
@@ -300,14 +304,15 @@ impl Controller {
         );
         self.runtime.metrics().refused.inc();
         let restart = outcome::needs_restart(&self.started, &self.present.config);
-        self.note(errors.clone(), restart);
+        self.note(errors.clone(), codes, restart);
         self.answer(&Outcome::Refused { errors });
     }
 
-    fn note(&self, errors: Vec<String>, restart: Vec<String>) {
+    fn note(&self, errors: Vec<String>, codes: Vec<Code>, restart: Vec<String>) {
         let mut reload = self.runtime.reload.lock();
         reload.at = Timestamp::now();
         reload.errors = errors;
+        reload.codes = codes;
         reload.restart = restart;
         reload.missing.clear();
     }

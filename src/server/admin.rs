@@ -3,6 +3,7 @@
 mod accounts;
 mod explain;
 mod keys;
+mod logs;
 mod pick;
 mod plan;
 mod status;
@@ -144,6 +145,24 @@ pub const OPERATIONS: &[Operation] = &[
         run: plan::reload,
     },
     Operation {
+        name: "account list",
+        method: Method::GET,
+        path: "/accounts",
+        query: &[],
+        summary: "every account's state and quotas",
+        role: Role::Read,
+        run: |gateway, _| Ok(accounts::list(gateway)),
+    },
+    Operation {
+        name: "account show",
+        method: Method::GET,
+        path: "/accounts/{name}",
+        query: &[],
+        summary: "an account's state and quotas",
+        role: Role::Read,
+        run: accounts::show,
+    },
+    Operation {
         name: "account release",
         method: Method::POST,
         path: "/accounts/{name}/release",
@@ -175,7 +194,7 @@ pub const OPERATIONS: &[Operation] = &[
         method: Method::POST,
         path: "/accounts/{name}/refresh",
         query: &[],
-        summary: "ask for an account's quotas now",
+        summary: "ask an account's upstream for token, project, models and quotas now, and tell what it said",
         role: Role::Write,
         run: accounts::refresh,
     },
@@ -187,6 +206,27 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "draw accounts for a model as requests would, and count",
         role: Role::Read,
         run: pick::pick,
+    },
+    Operation {
+        name: "logs",
+        method: Method::GET,
+        path: "/requests",
+        query: &[
+            "model", "account", "key", "status", "since", "until", "before", "limit",
+        ],
+        summary: "the requests of the log, newest first",
+        role: Role::Read,
+        run: logs::logs,
+    },
+    Operation {
+        name: "request body",
+        method: Method::GET,
+        path: "/requests/{id}/body",
+        query: &[],
+        summary: "what a request's client sent and was sent, where bodies are kept; each look is logged",
+        // It changes nothing, but shows what was said.
+        role: Role::Write,
+        run: logs::body,
     },
     Operation {
         name: "explain",
@@ -314,9 +354,11 @@ mod tests {
                 assert_ne!(operation.name, other.name);
                 assert!(operation.path != other.path || operation.method != other.method);
             }
-            // What changes something is asked by POST; a question with a body is too.
+            // What changes something is asked by POST, and so is a question with a body.
             let posted = operation.method == Method::POST;
-            assert!(posted || operation.role == Role::Read, "{}", operation.name);
+            let write = operation.role == Role::Write;
+            let named = ["request body", "plan"].contains(&operation.name);
+            assert!(posted == write || named, "{}", operation.name);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::diagnostic::Severity;
+use crate::config::diagnostic::{Code, Severity};
 use crate::config::model::Config;
 use crate::config::secret::{self, Reference, Resolver};
 use crate::config::source::Files;
@@ -43,6 +43,8 @@ pub struct Unreadable {
     pub files: Files,
     /// All errors, as text for people.
     pub errors: Vec<String>,
+    /// Their codes, each once.
+    pub codes: Vec<Code>,
 }
 
 /// Reads and checks the files.
@@ -61,7 +63,12 @@ pub fn read(root: &Path) -> Result<Read, Box<Unreadable>> {
     };
     let Some(config) = loaded.config else {
         let errors = lines(Severity::Error);
-        return Err(Box::new(Unreadable { files, errors }));
+        let codes = loaded.diagnostics.error_codes();
+        return Err(Box::new(Unreadable {
+            files,
+            errors,
+            codes,
+        }));
     };
     let remarks = [Severity::Warning, Severity::Note];
     let remarks = remarks

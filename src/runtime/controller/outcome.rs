@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::base::time::Timestamp;
+use crate::config::diagnostic::Code;
 use crate::config::model::Config;
 use crate::config::source::Files;
 use crate::runtime::snapshot::Snapshot;
@@ -16,6 +17,8 @@ pub struct Reload {
     pub at: Timestamp,
     /// Why they were not applied; empty where they were.
     pub errors: Vec<String>,
+    /// The codes of those errors that have one, each once: fit for strangers.
+    pub codes: Vec<Code>,
     /// What takes effect after a restart only.
     pub restart: Vec<String>,
     /// Included files that went a moment ago and are waited for.

@@ -1,7 +1,7 @@
 //! The settings: `[server]` to `[fetch]`. Each struct is taken apart whole, so that a new field can't be forgotten here.
 
 use crate::config::model::{
-    Admin, Affinity, Config, Log, LogFormat, OpenAi, Routing, Secrets, Server, State,
+    Admin, Affinity, Config, Log, LogBodies, LogFormat, OpenAi, Routing, Secrets, Server, State,
 };
 use crate::config::plan::facts::{Fact, Facts, Maker, Section, Table};
 use crate::wire::ThinkingOutput;
@@ -26,6 +26,8 @@ impl Maker<'_> {
             log_retention,
             log_max_rows,
             log_max_size,
+            log_bodies,
+            log_bodies_retention,
             orphan_retention,
         } = state;
         let mut table = Table::default();
@@ -33,6 +35,13 @@ impl Maker<'_> {
         table.set("log_retention", Fact::time(*log_retention));
         table.set("log_max_rows", Fact::count(*log_max_rows));
         table.set("log_max_size", Fact::size(*log_max_size));
+        let bodies = match log_bodies {
+            LogBodies::None => "none",
+            LogBodies::Errors => "errors",
+            LogBodies::All => "all",
+        };
+        table.set("log_bodies", Fact::text(bodies));
+        table.set("log_bodies_retention", Fact::time(*log_bodies_retention));
         table.set("orphan_retention", Fact::time(*orphan_retention));
         table
     }
