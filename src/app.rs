@@ -82,6 +82,17 @@ impl Surroundings for Outside {
     }
 }
 
+/// Tells what is odd about the files.
+fn remark(read: &Read) {
+    for (severity, line) in &read.remarks {
+        if severity == &Severity::Warning {
+            tracing::warn!("{line}");
+        } else {
+            tracing::info!("{line}");
+        }
+    }
+}
+
 impl App {
     /// Starts the gateway with the files as read. `log` follows the file's `[log]`.
     ///
@@ -93,13 +104,7 @@ impl App {
         tasks: Tasks,
         log: Option<LogHandle>,
     ) -> Result<Self, String> {
-        for (severity, line) in &read.remarks {
-            if severity == &Severity::Warning {
-                tracing::warn!("{line}");
-            } else {
-                tracing::info!("{line}");
-            }
-        }
+        remark(&read);
         let state = places.state_dir.join(&read.config.state.path);
         let identity = secret::identity_path(&read.config, &places.state_dir);
         let keyring = Keyring::open(&identity, secret::has_sealed(&read.secrets))?;
