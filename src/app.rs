@@ -129,8 +129,10 @@ impl App {
         ));
         let replay = Replay::new(store.clone(), learned.signatures);
         let dispatcher = Arc::new(Dispatcher::new(Arc::clone(&runtime), replay));
+        let (messages, inbox) = mpsc::channel(16);
         let gateway = Arc::new(Gateway {
             dispatcher,
+            controller: messages.clone(),
             ready: AtomicBool::new(false),
             public: Arc::default(),
             metrics: Arc::default(),
@@ -149,7 +151,6 @@ impl App {
                 socket::path(&state).display()
             )
         })?;
-        let (messages, inbox) = mpsc::channel(16);
         let controller = Controller::new(
             Arc::clone(&runtime),
             keyring,

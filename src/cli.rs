@@ -12,6 +12,8 @@ pub mod key;
 pub mod login;
 pub mod logs;
 pub mod pick;
+pub mod plan;
+pub mod reload;
 pub mod running;
 pub mod serve;
 pub mod signin;
@@ -86,6 +88,10 @@ pub enum Command {
     Login(signin::Args),
     /// Show what the running gateway does
     Status(status::Args),
+    /// Tell what a changed file would do before it does it
+    Plan(plan::Args),
+    /// Have the running gateway read its files now, and tell what came of it
+    Reload(reload::Args),
     /// Release, pause, resume or refresh an account of the running gateway
     Account(account::Args),
     /// Show which accounts a model's requests would go to
@@ -107,6 +113,8 @@ impl Command {
             Self::Serve(args) => Some(args),
             Self::Login(args) => Some(&mut args.serve),
             Self::Status(args) => Some(&mut args.serve),
+            Self::Plan(args) => Some(&mut args.serve),
+            Self::Reload(args) => Some(&mut args.serve),
             Self::Account(args) => Some(args.serve_args()),
             Self::Pick(args) => Some(&mut args.serve),
             Self::Explain(args) => Some(&mut args.serve),
@@ -234,6 +242,8 @@ async fn run(command: Command, out: &mut dyn Write) -> Result<(), Failed> {
         Command::Login(args) => Box::pin(signin::run(&args, out)).await?,
         Command::State(args) => state::run(&args, out).await?,
         Command::Status(args) => status::run(&args, out).await?,
+        Command::Plan(args) => plan::run(&args, out).await?,
+        Command::Reload(args) => reload::run(&args, out).await?,
         Command::Account(args) => account::run(&args, out).await?,
         Command::Pick(args) => pick::run(&args, out).await?,
         Command::Logs(args) => logs::run(&args, out).await?,

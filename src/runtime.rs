@@ -102,6 +102,8 @@ impl Runtime {
     pub fn put(&self, snapshot: Snapshot) {
         self.snapshot.store(Arc::new(snapshot));
         self.swaps.send_replace(());
+        // An account that has left the file is no longer paused, which requests that began before may still use.
+        self.freed();
     }
 
     /// Told with each snapshot that is put in force.

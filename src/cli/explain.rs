@@ -105,14 +105,20 @@ fn story(r: &Value) -> String {
         let _ = writeln!(out, "  waited {} ms for a slot", r["queue_ms"]);
     }
     if list(&r["verdicts"]).next().is_some() {
-        let _ = writeln!(out, "accounts:");
+        let chosen = list(&r["verdicts"]).any(|v| v["verdict"] == "chosen");
+        let when = if chosen {
+            "as they stood when the first was picked"
+        } else {
+            "as they stood when none was left"
+        };
+        let _ = writeln!(out, "accounts, {when}:");
     }
     for verdict in list(&r["verdicts"]) {
         let _ = writeln!(
             out,
             "  {:<24} {}",
             text(&verdict["account"]),
-            text(&verdict["verdict"])
+            verdict_said(&verdict["verdict"])
         );
     }
     if r["more_verdicts"].as_u64().unwrap_or_default() > 0 {
@@ -122,10 +128,29 @@ fn story(r: &Value) -> String {
         let _ = writeln!(out, "tries:");
     }
     for call in list(&r["tries"]) {
+        for verdict in list(&r["later_verdicts"]).filter(|v| v["try"] == call["n"]) {
+            // The one that was chosen is the one that was tried.
+            if verdict["verdict"] != "chosen" {
+                let account = text(&verdict["account"]);
+                let _ = writeln!(
+                    out,
+                    "     meanwhile {account}: {}",
+                    verdict_said(&verdict["verdict"])
+                );
+            }
+        }
         out.push_str(&told(call));
     }
     out.push_str(&ending(r));
     out
+}
+
+/// A verdict for people: what selection calls usable was not used.
+fn verdict_said(verdict: &Value) -> String {
+    match verdict.as_str() {
+        Some("usable") => "could have served, another was picked".to_owned(),
+        _ => text(verdict),
+    }
 }
 
 /// One try.
@@ -138,9 +163,11 @@ fn told(call: &Value) -> String {
         Some(class) => format!("{status} {class}"),
         None => format!("{status}, served"),
     };
+    let first = call["first_byte_ms"].as_u64();
+    let first = first.map_or_else(String::new, |ms| format!(", its head after {ms} ms"));
     let _ = writeln!(
         out,
-        "  {}. {} with {}/{} at {}: {outcome}, {} ms",
+        "  {}. {} with {}/{} at {}: {outcome}, {} ms{first}",
         call["n"],
         text(&call["account"]),
         text(&call["upstream"]),

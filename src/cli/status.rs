@@ -52,6 +52,9 @@ fn describe(status: &Value) -> String {
     if let Some(metrics) = status["metrics"].as_str() {
         let _ = writeln!(out, "metrics: http://{metrics}/metrics");
     }
+    if let Some(why) = config["differs"].as_str() {
+        let _ = writeln!(out, "  the files differ from what runs: {why}");
+    }
     for error in config["errors"].as_array().into_iter().flatten() {
         let _ = writeln!(out, "  refused: {}", text(error));
     }
@@ -65,6 +68,26 @@ fn describe(status: &Value) -> String {
         text(&store["state"]["state"]),
         text(&store["log"]["state"])
     );
+    for file in ["state", "log"] {
+        let condition = &store[file];
+        if let (Some(since), Some(error)) =
+            (condition["since"].as_str(), condition["error"].as_str())
+        {
+            let _ = writeln!(out, "  {file} can't be written since {since}: {error}");
+        }
+    }
+    for (what, queued, dropped) in [
+        ("log rows", "queued_logs", "dropped_logs"),
+        ("other writes", "queued_writes", "dropped_writes"),
+    ] {
+        if store[dropped].as_u64().unwrap_or_default() > 0 {
+            let (waiting, lost) = (&store[queued], &store[dropped]);
+            let _ = writeln!(
+                out,
+                "  {lost} {what} were lost since the start, {waiting} wait"
+            );
+        }
+    }
     let _ = writeln!(out, "upstreams:");
     for upstream in status["upstreams"].as_array().into_iter().flatten() {
         out.push_str(&describe_upstream(upstream));

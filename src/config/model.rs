@@ -41,6 +41,30 @@ pub struct Config {
     pub keys: BTreeMap<KeyId, Key>,
     /// `[models.*]` by public name.
     pub models: BTreeMap<String, Model>,
+    /// The keys given that have no effect so far: for people who compare two files.
+    pub inert: Vec<Inert>,
+    /// The settings that the environment gives for this run, by their path, and the variable of each.
+    pub locked: BTreeMap<String, String>,
+}
+
+/// A key that is read but has no effect so far (see [`crate::config::pending`]), as written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inert {
+    /// The keys on the way to it.
+    pub path: Vec<String>,
+    /// Its value.
+    pub value: Written,
+}
+
+/// A value as written.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Written {
+    /// A single value, as TOML writes it.
+    One(String),
+    /// The texts of a list.
+    List(Vec<String>),
+    /// Under a secret key.
+    Secret(SecretRef),
 }
 
 /// `[server]`.

@@ -6,6 +6,8 @@
 //! vanished is told only once it has stayed so for a while: that is how a save in progress looks.
 
 mod folders;
+mod mounts;
+mod stamp;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,13 +15,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::base::task::Tasks;
 use crate::config::source::{self, Files};
 use crate::config::watch::folders::Folders;
+
+pub use mounts::single_files;
+pub use stamp::Told;
+use stamp::{Seen, Stamp};
 
 /// How long things take. The defaults are those of agp-toml.md and architecture.md 2.2.
 #[derive(Debug, Clone, Copy)]
@@ -52,24 +57,52 @@ impl Default for Timing {
 #[derive(Debug, Clone, Default)]
 pub struct WatchSet {
     root: PathBuf,
-    /// Includes with the digest that was read.
+    /// What was read of each file.
     known: BTreeMap<PathBuf, Stamp>,
     patterns: Vec<PathBuf>,
     others: Vec<PathBuf>,
 }
 
 impl WatchSet {
-    /// The root as given, the files that were just read from it, and those that `secret::files` names.
+    /// The root as given, the files that were just read from it, and those that `secret::files` names. Reads the latter: to
+    /// be made before anything else reads them, so that what changes after that is told.
     pub fn new(root: &Path, files: &Files, others: Vec<PathBuf>) -> Self {
+        let mut known: BTreeMap<PathBuf, Stamp> = (others.iter())
+            .map(|path| (path.clone(), Stamp::read(path)))
+            .collect();
+        known.extend(
+            files
+                .iter()
+                .map(|file| (file.path.clone(), Stamp::of(file.digest))),
+        );
         Self {
             root: root.to_owned(),
-            known: files
-                .iter()
-                .map(|file| (file.path.clone(), Stamp::of(file.digest)))
-                .collect(),
+            known,
             patterns: files.patterns().to_vec(),
             others,
         }
+    }
+
+    /// The same for files that can't be used: which others they name nobody knows, so that those of `present` stay.
+    pub fn broken(files: &Files, present: &Self) -> Self {
+        let of_files = Self::new(&present.root, files, Vec::new());
+        let known = present
+            .known
+            .iter()
+            .filter(|(path, _)| present.others.contains(path));
+        Self {
+            known: known
+                .map(|(path, stamp)| (path.clone(), *stamp))
+                .chain(of_files.known)
+                .collect(),
+            others: present.others.clone(),
+            ..of_files
+        }
+    }
+
+    /// The files as they were read.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.known.keys().map(PathBuf::as_path)
     }
 
     /// The paths whose digests count, as things stand now.
@@ -97,41 +130,6 @@ impl WatchSet {
         path != self.root && !self.others.iter().any(|other| other == path)
     }
 }
-
-/// What a file was found to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stamp {
-    /// Not there, or not readable.
-    Absent,
-    /// There, with nothing in it.
-    Empty,
-    /// There, with bytes of this digest.
-    Bytes([u8; 32]),
-}
-
-impl Stamp {
-    fn of(digest: [u8; 32]) -> Self {
-        let nothing: [u8; 32] = Sha256::digest(b"").into();
-        if digest == nothing {
-            Self::Empty
-        } else {
-            Self::Bytes(digest)
-        }
-    }
-
-    fn read(path: &Path) -> Self {
-        match source::read_bounded(path, source::MAX_FILE) {
-            Ok(Some(bytes)) => Self::of(Sha256::digest(&bytes).into()),
-            // Too large: its size is what can be told of it.
-            Ok(None) => std::fs::metadata(path).map_or(Self::Absent, |meta| {
-                Self::Bytes(Sha256::digest(meta.len().to_be_bytes()).into())
-            }),
-            Err(_) => Self::Absent,
-        }
-    }
-}
-
-type Seen = BTreeMap<PathBuf, Stamp>;
 
 /// The included files of `before` that hold nothing in `after`, or are gone. A controller that reads files by itself (on
 /// SIGHUP) asks this, and [`Settling`] for how long.
@@ -179,7 +177,7 @@ impl Settling {
 #[derive(Debug)]
 pub struct Watcher {
     shared: Arc<Shared>,
-    changes: watch::Receiver<u64>,
+    changes: watch::Receiver<Told>,
 }
 
 #[derive(Debug, Default)]
@@ -199,7 +197,7 @@ impl Watcher {
             set: Mutex::new(set),
             ..Shared::default()
         });
-        let (told, changes) = watch::channel(0);
+        let (told, changes) = watch::channel(Told::default());
         let drain = tasks.drain().clone();
         let task = Watching {
             shared: shared.clone(),
@@ -220,7 +218,7 @@ impl Watcher {
     }
 
     /// Changes its value each time the files have changed and come to rest. What happens while nobody waits is not lost.
-    pub fn changes(&self) -> watch::Receiver<u64> {
+    pub fn changes(&self) -> watch::Receiver<Told> {
         self.changes.clone()
     }
 
@@ -240,7 +238,7 @@ impl Drop for Watcher {
 struct Watching {
     shared: Arc<Shared>,
     timing: Timing,
-    told: watch::Sender<u64>,
+    told: watch::Sender<Told>,
     last: Seen,
     settling: Settling,
 }
@@ -250,16 +248,30 @@ impl Watching {
         let mut folders = Folders::new(self.timing.events, self.shared.clone());
         let mut wait = self.adopt(&mut folders).await;
         loop {
+            let polled;
             tokio::select! {
                 () = self.shared.updated.notified() => {
                     wait = self.adopt(&mut folders).await;
                     continue;
                 }
-                () = self.shared.events.notified() => self.rest().await,
-                () = tokio::time::sleep(wait) => {}
+                () = self.shared.events.notified() => {
+                    self.rest().await;
+                    polled = false;
+                }
+                () = tokio::time::sleep(wait) => polled = true,
             }
             let set = self.shared.set.lock().clone();
-            let (seen, back) = look(set.clone(), folders).await;
+            let (mut seen, mut back) = look(set.clone(), folders).await;
+            // Where no events come, a writer may be at work: what counts is what stays.
+            let latest = Instant::now() + self.timing.longest;
+            while polled && seen != self.last && Instant::now() < latest {
+                tokio::time::sleep(self.timing.quiet).await;
+                let (later, folders) = look(set.clone(), back).await;
+                back = folders;
+                if std::mem::replace(&mut seen, later) == seen {
+                    break;
+                }
+            }
             folders = back;
             wait = self.judge(&set, seen);
         }
@@ -281,7 +293,8 @@ impl Watching {
         }
     }
 
-    /// Takes a new set over. What was known of its files stays known; what is new counts as it was read.
+    /// Takes a new set over. What was known of its files stays known; what is new counts as it was read, and what nobody has
+    /// read, because it came a moment ago, is a change.
     async fn adopt(&mut self, folders: &mut Folders) -> Duration {
         let set = self.shared.set.lock().clone();
         let taken = std::mem::replace(folders, Folders::none());
@@ -289,10 +302,10 @@ impl Watching {
         *folders = back;
         let before = std::mem::take(&mut self.last);
         self.last = seen
-            .iter()
-            .map(|(path, stamp)| {
+            .keys()
+            .filter_map(|path| {
                 let known = before.get(path).or_else(|| set.known.get(path));
-                (path.clone(), *known.unwrap_or(stamp))
+                Some((path.clone(), *known?))
             })
             .collect();
         self.judge(&set, seen)
@@ -315,9 +328,12 @@ impl Watching {
         if let Some(left) = self.settling.wait(&gone, now, self.timing.vanish) {
             return left.min(self.timing.poll);
         }
-        self.last = seen;
         self.settling = Settling::default();
-        self.told.send_modify(|n| *n += 1);
+        self.told.send_modify(|told| {
+            told.count += 1;
+            told.seen = Arc::new(seen.clone());
+        });
+        self.last = seen;
         self.timing.poll
     }
 }

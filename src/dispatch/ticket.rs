@@ -51,6 +51,19 @@ struct Bodies {
     errors_only: bool,
 }
 
+/// How a verdict of a later pick begins, in the record; the number of the try that it led to follows.
+const LATER: &str = "at try ";
+
+/// A verdict's text, and the number of the try whose pick it was told at: `None` at the first pick, or the last where
+/// nobody was left.
+pub fn told_later(text: &str) -> (Option<u16>, &str) {
+    let later = text.strip_prefix(LATER).and_then(|rest| {
+        let (n, text) = rest.split_once(": ")?;
+        Some((n.parse().ok()?, text))
+    });
+    later.map_or((None, text), |(n, text)| (Some(n), text))
+}
+
 fn millis(d: Duration) -> u64 {
     u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
 }
@@ -160,6 +173,29 @@ impl Ticket {
         self.record.more_verdicts = u32::try_from(more).unwrap_or(u32::MAX);
     }
 
+    /// What was decided at a later pick, before the try of this number: what is news since the picks before it. Those that
+    /// were tried already are told by their tries.
+    pub fn later_verdicts(&mut self, verdicts: Vec<Verdict>) {
+        let mark = format!("{LATER}{}: ", self.next_try());
+        for verdict in verdicts {
+            let tried = self.record.tries.iter();
+            if tried.map(|t| &t.account).any(|id| *id == verdict.account) {
+                continue;
+            }
+            let known = self.record.verdicts.iter().rev();
+            let known = known
+                .filter(|v| v.account == verdict.account)
+                .map(|v| told_later(&v.text).1)
+                .next();
+            if known != Some(&*verdict.text) {
+                self.record.verdicts.push(Verdict {
+                    account: verdict.account,
+                    text: format!("{mark}{}", verdict.text).into(),
+                });
+            }
+        }
+    }
+
     /// A call to the upstream with these counters begins.
     pub fn try_begins(&mut self, call: TryRecord, tries: &Arc<Tries>) {
         self.trying = Some(Arc::clone(tries));
@@ -209,7 +245,10 @@ impl Ticket {
             call.latency_ms = latency;
             call.class = Some(failure.class.as_str().into());
             call.status = failure.status.or(call.status);
-            failure.detail.clone_into(&mut call.detail);
+            call.detail = match failure.delay {
+                Some(delay) => format!("told to wait {delay:?}; {}", failure.detail),
+                None => failure.detail.clone(),
+            };
         }
         tracing::debug!(
             request = %self.record.id,

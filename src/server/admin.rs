@@ -5,10 +5,12 @@ mod explain;
 mod keys;
 mod logs;
 mod pick;
+mod plan;
 mod status;
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use http::{Method, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
@@ -42,14 +44,22 @@ pub struct Operation {
     pub run: fn(&Gateway, &Params) -> Result<Value, Refusal>,
 }
 
-/// What an operation is given by path and query, by name.
+/// What an operation is given: by path and query, by name, and the request's body.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Params(BTreeMap<String, String>);
+pub struct Params {
+    given: BTreeMap<String, String>,
+    body: Bytes,
+}
 
 impl Params {
+    /// The request's body; empty where it had none.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// A text that may be missing.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.given.get(name).map(String::as_str)
     }
 
     /// A text that must be there.
@@ -115,6 +125,24 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "what runs: configuration, accounts, queue, store",
         role: Role::Read,
         run: |gateway, _| Ok(status::status(gateway)),
+    },
+    Operation {
+        name: "plan",
+        method: Method::POST,
+        path: "/plan",
+        query: &[],
+        summary: "tell what a configuration would change here",
+        role: Role::Read,
+        run: plan::plan,
+    },
+    Operation {
+        name: "reload",
+        method: Method::POST,
+        path: "/reload",
+        query: &[],
+        summary: "read the configuration files now",
+        role: Role::Write,
+        run: plan::reload,
     },
     Operation {
         name: "account list",
@@ -234,7 +262,7 @@ pub const OPERATIONS: &[Operation] = &[
 /// # Errors
 /// 404 for an unknown path, 405 for a known one with another method, 400 for a query that it does not know, else what the
 /// operation says.
-pub fn run(gateway: &Gateway, method: &Method, uri: &Uri) -> Result<Value, Refusal> {
+pub fn run(gateway: &Gateway, method: &Method, uri: &Uri, body: Bytes) -> Result<Value, Refusal> {
     let path = uri.path().strip_prefix(BASE);
     let mut known = path
         .into_iter()
@@ -247,7 +275,7 @@ pub fn run(gateway: &Gateway, method: &Method, uri: &Uri) -> Result<Value, Refus
     if known.peek().is_none() {
         return Err(Refusal::not_found("there is no operation at this path"));
     }
-    let (operation, mut params) = known
+    let (operation, mut given) = known
         .find(|(operation, _)| operation.method == *method)
         .ok_or_else(|| Refusal {
             status: StatusCode::METHOD_NOT_ALLOWED,
@@ -263,9 +291,9 @@ pub fn run(gateway: &Gateway, method: &Method, uri: &Uri) -> Result<Value, Refus
             let message = format!("`{name}` is no parameter of this operation");
             return Err(Refusal::mistake(message));
         }
-        params.insert(name.to_owned(), decoded(value));
+        given.insert(name.to_owned(), decoded(value));
     }
-    (operation.run)(gateway, &Params(params))
+    (operation.run)(gateway, &Params { given, body })
 }
 
 /// The copy's name in the state folder.
@@ -326,14 +354,11 @@ mod tests {
                 assert_ne!(operation.name, other.name);
                 assert!(operation.path != other.path || operation.method != other.method);
             }
+            // What changes something is asked by POST, and so is a question with a body.
+            let posted = operation.method == Method::POST;
             let write = operation.role == Role::Write;
-            let private = operation.name == "request body";
-            assert_eq!(
-                operation.method == Method::POST || private,
-                write,
-                "{}",
-                operation.name
-            );
+            let named = ["request body", "plan"].contains(&operation.name);
+            assert!(posted == write || named, "{}", operation.name);
         }
     }
 }

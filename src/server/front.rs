@@ -16,7 +16,7 @@ use crate::config::model::LogBodies;
 use crate::dispatch::{Answered, Asker};
 use crate::runtime::metrics::fault;
 use crate::runtime::snapshot::{KeyEntry, Snapshot};
-use crate::server::{Gateway, auth, body, front_of, reply};
+use crate::server::{Gateway, auth, body, front_of, reply, session};
 use crate::wire::front::Front;
 use crate::{ir, wire};
 
@@ -76,7 +76,13 @@ async fn decode<B: Buf>(
         body: kept,
     };
     match read {
-        Ok(request) => Ok((asker, request)),
+        Ok(mut request) => {
+            // What the body says of its conversation goes first: it is the dialect's own word.
+            if request.conversation.is_none() {
+                request.conversation = session::named(headers).map(str::to_owned);
+            }
+            Ok((asker, request))
+        }
         Err(error) => {
             gateway.dispatcher.refused(asker, &error);
             Err(error)

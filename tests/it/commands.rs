@@ -200,7 +200,7 @@ async fn status_shows_what_the_gateway_does() {
 }
 
 /// The commands whose help is looked at: none, and each that exists.
-const COMMANDS: [&[&str]; 27] = [
+const COMMANDS: [&[&str]; 29] = [
     &[],
     &["serve"],
     &["demo"],
@@ -227,6 +227,8 @@ const COMMANDS: [&[&str]; 27] = [
     &["state", "restore"],
     &["state", "check"],
     &["state", "compact"],
+    &["plan"],
+    &["reload"],
     &["healthcheck"],
 ];
 

@@ -26,6 +26,8 @@ mod doors;
 #[cfg(test)]
 mod endings;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod failover;
 #[cfg(test)]
 mod frames;
@@ -40,6 +42,8 @@ mod logs;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod plan;
+#[cfg(test)]
 mod pool;
 #[cfg(test)]
 mod queue;
@@ -51,6 +55,8 @@ mod reload;
 mod rolling;
 #[cfg(test)]
 mod signatures;
+#[cfg(test)]
+mod slots;
 #[cfg(test)]
 mod streaming;
 #[cfg(test)]

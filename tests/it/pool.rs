@@ -149,7 +149,7 @@ async fn explain_tells_the_story_of_two_failovers_among_twelve_accounts() {
             ("a03", "paused: `enabled = false` in the file"),
             ("a04", "its `models` leave this model out"),
             ("a05", "usable"),
-            ("a06", "waits for a person"),
+            ("a06", "paused by a person"),
             ("a12", "usable"),
         ] {
             assert_eq!(verdicts[name], verdict, "{name}");

@@ -82,6 +82,8 @@ fn tables_that_are_not_given_take_the_defaults() {
         groups: BTreeMap::new(),
         keys: BTreeMap::new(),
         models: BTreeMap::new(),
+        inert: Vec::new(),
+        locked: BTreeMap::new(),
     };
     assert_eq!(config, wanted);
 }

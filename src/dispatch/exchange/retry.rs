@@ -174,6 +174,8 @@ impl Exchange {
 
     fn seated(&mut self, held: Held) -> (Held, usize) {
         self.plan.new_account();
+        let (verdicts, _) = self.seating.verdicts(Some(&held));
+        self.ticket.later_verdicts(verdicts);
         let host = held.target().upstream.first_host(Timestamp::now());
         (held, host)
     }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::base::id::RequestId;
+use crate::dispatch::ticket::told_later;
 use crate::server::Gateway;
 use crate::server::admin::{Params, Refusal};
 use crate::store::{LogRecord, Store, StoreError};
@@ -67,12 +68,19 @@ fn describe(r: &LogRecord) -> Value {
             })
         })
         .collect();
-    let verdicts = r.verdicts.iter();
-    let verdicts: Vec<_> = verdicts
-        .map(|v| json!({ "account": v.account.as_str(), "verdict": v.text }))
-        .collect();
+    let (mut verdicts, mut later) = (Vec::new(), Vec::new());
+    for verdict in &r.verdicts {
+        let account = verdict.account.as_str();
+        match told_later(&verdict.text) {
+            (None, text) => verdicts.push(json!({ "account": account, "verdict": text })),
+            (Some(n), text) => {
+                later.push(json!({ "try": n, "account": account, "verdict": text }));
+            }
+        }
+    }
     let mut row = row(r);
     row["verdicts"] = verdicts.into();
+    row["later_verdicts"] = later.into();
     row["more_verdicts"] = r.more_verdicts.into();
     row["tries"] = tries.into();
     row

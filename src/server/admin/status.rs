@@ -9,6 +9,7 @@ use crate::base::id::hex;
 use crate::base::time::Timestamp;
 use crate::pool::report::State;
 use crate::runtime::account::AccountState;
+use crate::runtime::controller::{Drift, drift};
 use crate::runtime::snapshot::{Seat, Snapshot};
 use crate::server::Gateway;
 use crate::store::Condition;
@@ -35,6 +36,8 @@ pub(super) fn status(gateway: &Gateway) -> Value {
         "config": {
             "generation": snapshot.generation,
             "revision": hex(&snapshot.revision),
+            "read": (reload.at > Timestamp::default()).then(|| reload.at.to_string()),
+            "differs": drift(&reload, &snapshot).map(Drift::as_str),
             "errors": reload.errors,
             "after_restart": reload.restart,
         },
@@ -44,6 +47,8 @@ pub(super) fn status(gateway: &Gateway) -> Value {
         "store": {
             "state": condition(&health.state),
             "log": condition(&health.log),
+            "queued_logs": health.queued_logs,
+            "queued_writes": health.queued_writes,
             "dropped_logs": health.dropped_logs,
             "dropped_writes": health.dropped_writes,
             "dropped_bodies": health.dropped_bodies,
