@@ -82,17 +82,6 @@ impl Surroundings for Outside {
     }
 }
 
-/// Tells what is odd about the files.
-fn remark(read: &Read) {
-    for (severity, line) in &read.remarks {
-        if severity == &Severity::Warning {
-            tracing::warn!("{line}");
-        } else {
-            tracing::info!("{line}");
-        }
-    }
-}
-
 impl App {
     /// Starts the gateway with the files as read. `log` follows the file's `[log]`.
     ///
@@ -104,7 +93,7 @@ impl App {
         tasks: Tasks,
         log: Option<LogHandle>,
     ) -> Result<Self, String> {
-        remark(&read);
+        tell(&read.remarks);
         let state = places.state_dir.join(&read.config.state.path);
         let identity = secret::identity_path(&read.config, &places.state_dir);
         let keyring = Keyring::open(&identity, secret::has_sealed(&read.secrets))?;
@@ -255,6 +244,17 @@ impl App {
             tracing::warn!("the store could not write everything in time");
         }
         tracing::info!("stopped");
+    }
+}
+
+/// Warnings and notes about the files go to the log.
+fn tell(remarks: &[(Severity, String)]) {
+    for (severity, line) in remarks {
+        if severity == &Severity::Warning {
+            tracing::warn!("{line}");
+        } else {
+            tracing::info!("{line}");
+        }
     }
 }
 

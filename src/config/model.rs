@@ -1,5 +1,6 @@
 //! The validated configuration: every reference resolves, every range holds. No spans, no resolved secrets.
 
+mod inert;
 mod keys;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use crate::base::secret::Secret;
 use crate::ir::{Family, ThinkingDefault};
 use crate::wire::ThinkingOutput;
 
+pub use inert::{Inert, Written};
 pub use keys::{Group, Key, KeyValue, Limits};
 
 /// The whole of agp.toml and its includes. Equal configs need no swap.
@@ -48,26 +50,6 @@ pub struct Config {
     pub inert: Vec<Inert>,
     /// The settings that the environment gives for this run, by their path, and the variable of each.
     pub locked: BTreeMap<String, String>,
-}
-
-/// A key that is read but has no effect so far (see [`crate::config::pending`]), as written.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Inert {
-    /// The keys on the way to it.
-    pub path: Vec<String>,
-    /// Its value.
-    pub value: Written,
-}
-
-/// A value as written.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Written {
-    /// A single value, as TOML writes it.
-    One(String),
-    /// The texts of a list.
-    List(Vec<String>),
-    /// Under a secret key.
-    Secret(SecretRef),
 }
 
 /// `[server]`.

@@ -52,6 +52,10 @@ pub fn build(config: Arc<Config>, context: &Context<'_>) -> Result<Snapshot, Vec
         registry: context.registry,
         present: context.present,
     };
+    // Before the routes: a list that comes meanwhile is one that they may lack.
+    let undiscovered = upstreams
+        .values()
+        .any(|u| u.config.discover && u.catalog().is_none());
     let (routes, listed) = wiring.routes();
     let (generation, revision) = (context.generation, context.revision);
     Ok(Snapshot {
@@ -63,6 +67,7 @@ pub fn build(config: Arc<Config>, context: &Context<'_>) -> Result<Snapshot, Vec
         keys,
         routes,
         listed,
+        undiscovered,
     })
 }
 

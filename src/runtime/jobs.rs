@@ -94,6 +94,9 @@ pub async fn run(
                     return;
                 }
                 jobs.want_new();
+                if let Some(sooner) = jobs.sooner(due.deadline()) {
+                    due.as_mut().reset(sooner);
+                }
             }
         }
     }
@@ -116,8 +119,6 @@ impl Jobs {
     /// When the next round begins.
     fn round_ended(&mut self, failed: BTreeSet<AccountId>) -> Instant {
         self.in_round.clear();
-        // A changed setting is heeded from the next round on.
-        self.full = self.full.min(Instant::now() + jittered(self.every()));
         if failed.is_empty() {
             self.retry = FIRST_RETRY;
             return self.full;
@@ -126,6 +127,12 @@ impl Jobs {
         let again = Instant::now() + jittered(self.retry);
         self.retry = (self.retry * 2).min(self.every());
         again.min(self.full)
+    }
+
+    /// When the round that is due then begins instead, where `quota_refresh` has become less.
+    fn sooner(&mut self, due: Instant) -> Option<Instant> {
+        self.full = self.full.min(Instant::now() + jittered(self.every()));
+        (due > self.full).then_some(self.full)
     }
 
     fn every(&self) -> Duration {

@@ -43,6 +43,8 @@ pub struct Snapshot {
     pub(super) routes: HashMap<String, Arc<Route>>,
     /// The names that are listed, in order.
     pub(super) listed: Vec<Listed>,
+    /// Whether the routes lack the list of an upstream that publishes one.
+    pub(super) undiscovered: bool,
 }
 
 pub(super) struct Listed {
@@ -277,10 +279,8 @@ impl Snapshot {
             .map(|listed| &listed.info)
     }
 
-    /// Whether some upstream publishes a list of models that has not come yet.
+    /// Whether some upstream publishes a list of models that these routes do not know yet.
     pub fn waits_for_discovery(&self) -> bool {
-        self.upstreams
-            .values()
-            .any(|u| u.config.discover && u.catalog().is_none())
+        self.undiscovered
     }
 }

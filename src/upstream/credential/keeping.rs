@@ -36,7 +36,12 @@ impl Credential {
 impl Shared {
     /// Waits until a rotated refresh token is durable; an access token alone is kept beside the requests, since losing it
     /// costs one refresh.
-    pub(super) async fn keep(self: &Arc<Self>, sink: Arc<dyn TokenSink>, saved: SavedToken, rotated: bool) {
+    pub(super) async fn keep(
+        self: &Arc<Self>,
+        sink: Arc<dyn TokenSink>,
+        saved: SavedToken,
+        rotated: bool,
+    ) {
         let (kept, waiting) = watch::channel(false);
         let (turn, must) = {
             let mut state = self.state.lock();
