@@ -1,8 +1,7 @@
 //! Picks an account. No clock, no randomness, no allocation, no lock: the caller brings `now` and a draw.
 //!
-//! Looking at every account costs most where there are thousands, since each one's state lies elsewhere in memory. So what
-//! the file fixes (tier, weight, name) is asked first, and only those who would be picked are looked at; all are where that
-//! finds nobody soon.
+//! Where there are thousands of accounts, looking at every one is what costs. So what the file fixes (tier, weight, name) is
+//! asked first, and only those who would be picked are looked at; all are, one after the other, where that finds nobody soon.
 
 use std::ops::ControlFlow;
 
