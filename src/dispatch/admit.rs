@@ -62,7 +62,7 @@ fn media(media: &Media) -> u64 {
     (bytes / DOCUMENT_BYTES_PER_TOKEN).max(TOKENS_PER_PICTURE)
 }
 
-/// What a request is reckoned to use at most. Most output tokens are the client's `max_tokens` or [`UNSAID_OUTPUT`], and no
+/// What a request is reckoned to use at most. Most output tokens are the client's `max_tokens` or `UNSAID_OUTPUT`, and no
 /// more than any target of the route makes.
 pub fn spent(request: &ir::Request, route: &Route) -> (Spent, u64) {
     let targets = route.targets.iter();

@@ -183,10 +183,19 @@ impl Exchange {
         self.ticket.losses(&self.request.losses);
         self.used_signatures = std::mem::take(&mut prepared.encoded.used_signatures);
         self.plan.begin();
-        let mut call = match Call::send(held, host, token, prepared, &mut self.ticket).await {
-            Ok(call) => call,
-            Err((held, failure)) => return Err((held, failure.into())),
-        };
+        match Call::send(held, host, token, prepared, &mut self.ticket).await {
+            Ok(call) => self.follow(call, until, sink).await,
+            Err((held, failure)) => Err((held, failure.into())),
+        }
+    }
+
+    /// Takes the answer in as far as is wanted.
+    async fn follow(
+        &mut self,
+        mut call: Call,
+        until: Until,
+        sink: &mut impl Sink,
+    ) -> Result<(), (Held, Trouble)> {
         loop {
             let spent = &mut self.ticket.spent;
             if let Err(failure) = call.pump(&mut self.recorder, spent, sink).await {

@@ -25,6 +25,9 @@ impl Limits {
 
 /// An unknown quota reset: an hour (table 9.3).
 pub const QUOTA: Duration = Duration::from_hours(1);
+/// So long after a refusal for lack of quota a reading of the quotas is believed more than the refusal. Lists of quotas lag
+/// behind, and an account asked again on the strength of one would be refused again with each request.
+pub const BELIEVED: Duration = Duration::from_mins(5);
 /// A `forbidden` account (table 9.3).
 pub const FORBIDDEN: Duration = Duration::from_hours(1);
 /// A model that an account does not know (table 9.3).

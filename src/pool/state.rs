@@ -284,13 +284,14 @@ impl Machine {
     }
 
     /// A reading of the quota, asked for at `at`, shows that something is left: what a bench for lack of quota only guessed
-    /// is over, where the reading is not older than it. What was stated stays. Says whether that changed the bench.
+    /// is over, where the reading is younger than it by [`cooldown::BELIEVED`]: right after a refusal a list that knows
+    /// better is more likely to lag behind. What was stated stays. Says whether that changed the bench.
     pub fn something_left(&mut self, model: &str, at: Timestamp, now: Timestamp) -> bool {
         let Some(bench) = self.models.get_mut(model) else {
             return false;
         };
         let a_guess = bench.class == Class::QuotaExhausted && bench.sure < bench.until;
-        if !a_guess || at < bench.since {
+        if !a_guess || at < bench.since.plus(cooldown::BELIEVED) {
             return false;
         }
         bench.until = bench.sure;

@@ -1,25 +1,22 @@
 //! Config to snapshot: finds or makes each account's state, wires routes, digests keys. Changes nothing that is in force.
 
+mod keys;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use wildmatch::WildMatch;
 
 use crate::base::id::{AccountId, UpstreamId};
-use crate::config::model::{Account, Affinity, Config, KeyValue, Model};
+use crate::config::model::{Account, Affinity, Config, Model};
 use crate::config::secret::Resolver;
 use crate::ir::Family;
 use crate::runtime::account::AccountState;
 use crate::runtime::handle::UpstreamHandle;
-use crate::runtime::limits::{Limited, Whose};
 use crate::runtime::metrics::ModelCounts;
-use crate::runtime::numbers::AccountSet;
 use crate::runtime::registry::Registry;
 use crate::runtime::rows::Rows;
-use crate::runtime::slots::{GroupSlots, KeySlots, Slots};
-use crate::runtime::snapshot::{KeyEntry, Listed, Route, RouteTarget, Seat, Snapshot};
-use crate::store::BudgetOwner;
+use crate::runtime::snapshot::{Listed, Route, RouteTarget, Seat, Snapshot};
 use crate::wire::ModelInfo;
 
 /// What the build needs besides the config.
@@ -44,7 +41,7 @@ pub fn build(config: Arc<Config>, context: &Context<'_>) -> Result<Snapshot, Vec
     let mut errors = Vec::new();
     let upstreams = upstreams(&config, context, &mut errors);
     let accounts = accounts(&config, &upstreams, context, &mut errors);
-    let keys = keys(&config, context, &mut errors);
+    let keys = keys::keys(&config, context, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -126,114 +123,6 @@ fn accounts(
         }
     }
     out
-}
-
-/// What the keys of a group share.
-struct Shared {
-    limits: Option<Arc<Limited>>,
-    slots: Arc<GroupSlots>,
-}
-
-fn groups<'a>(config: &'a Config, context: &Context<'_>) -> HashMap<&'a str, Shared> {
-    let groups = config.groups.iter();
-    let shared = groups.map(|(name, group)| {
-        let owner = BudgetOwner::Group(name.as_str().into());
-        let whose = Whose::Group(name.clone());
-        let zone = &config.admin.time_zone;
-        let registry = context.registry;
-        let shared = Shared {
-            limits: registry.limits.of(owner, whose, &group.limits, zone),
-            slots: Arc::new(GroupSlots {
-                name: name.clone(),
-                slots: Slots::new(registry.counters.group(name), group.max_concurrent),
-            }),
-        };
-        (name.as_str(), shared)
-    });
-    shared.collect()
-}
-
-fn keys(
-    config: &Config,
-    context: &Context<'_>,
-    errors: &mut Vec<String>,
-) -> HashMap<[u8; 32], Arc<KeyEntry>> {
-    let mut out: HashMap<[u8; 32], Arc<KeyEntry>> = HashMap::new();
-    let mut sets = AccountSets::default();
-    let counters = &context.registry.counters;
-    let groups = groups(config, context);
-    let zone = &config.admin.time_zone;
-    for (id, key) in &config.keys {
-        let digest = match &key.value {
-            KeyValue::Sha256(digest) => *digest,
-            KeyValue::Key(secret) => match context.secrets.resolve(secret) {
-                Ok(secret) => Sha256::digest(secret.expose()).into(),
-                Err(error) => {
-                    errors.push(format!("keys.{id}: {error}"));
-                    continue;
-                }
-            },
-        };
-        let accounts = sets.of(&key.accounts, config, context.registry);
-        let limits = &context.registry.limits;
-        let own = limits.of(
-            BudgetOwner::Key(digest),
-            Whose::Key(id.clone()),
-            &key.limits,
-            zone,
-        );
-        let group = key.group.as_deref().and_then(|name| groups.get(name));
-        let entry = KeyEntry {
-            id: id.clone(),
-            digest,
-            models: key.models.iter().map(|glob| WildMatch::new(glob)).collect(),
-            accounts,
-            expires: key.expires,
-            enabled: key.enabled,
-            limits: [own, group.and_then(|shared| shared.limits.clone())],
-            slots: KeySlots {
-                own: Slots::new(counters.key(&digest), key.max_concurrent),
-                group: group.map(|shared| Arc::clone(&shared.slots)),
-            },
-        };
-        if let Some(other) = out.insert(digest, Arc::new(entry)) {
-            errors.push(format!(
-                "keys.{id}: the same key as `keys.{}`: each key needs a value of its own",
-                other.id
-            ));
-        }
-    }
-    out
-}
-
-/// The accounts that keys may use. Keys with the same rules share a set: there are many keys and few rules.
-#[derive(Default)]
-struct AccountSets<'a>(HashMap<&'a [String], Arc<AccountSet>>);
-
-impl<'a> AccountSets<'a> {
-    /// `None` is every account.
-    fn of(
-        &mut self,
-        rules: &'a [String],
-        config: &Config,
-        registry: &Registry,
-    ) -> Option<Arc<AccountSet>> {
-        if rules.is_empty() {
-            return None;
-        }
-        let named = |id: &AccountId, account: &Account| {
-            rules.iter().any(|rule| match rule.strip_prefix("tag:") {
-                Some(tag) => account.tags.iter().any(|t| t == tag),
-                None => rule == id.as_str(),
-            })
-        };
-        let set = self.0.entry(rules).or_insert_with(|| {
-            let accounts = config.accounts.iter();
-            let named = accounts.filter(|(id, account)| named(id, account));
-            Arc::new(named.map(|(id, _)| registry.numbers.of(id)).collect())
-        });
-        Some(Arc::clone(set))
-    }
 }
 
 /// Most accounts that a route names as left out.

@@ -66,7 +66,7 @@ pub struct LaneView {
     pub exhausted: bool,
     /// Remaining share of the quota; `None` is unknown.
     pub remaining: Option<f64>,
-    /// How well the last calls went, [`LEAST_HEALTH`] to 1.
+    /// How well the last calls went, `LEAST_HEALTH` to 1.
     pub health: f64,
 }
 

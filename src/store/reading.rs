@@ -64,7 +64,7 @@ impl Store {
         self.sealed(|txn, data_key| query::signature_of_call(txn, data_key, key.as_str(), call_id))
     }
 
-    /// A signature by its digest: [`text_digest`] or [`call_digest`]. Blocks on the disk.
+    /// A signature by its digest: [`super::text_digest`] or [`super::call_digest`]. Blocks on the disk.
     ///
     /// # Errors
     /// Where `agp.redb` can't be read.

@@ -7,6 +7,8 @@ use agp::dispatch::attempt::Sink;
 use agp::dispatch::exchange::{Exchange, Until};
 use agp::dispatch::ticket::Ticket;
 use agp::ir::{BlockBody, Event, Request, Role, Turn};
+use agp::pool::cooldown;
+use agp::pool::failure::Class;
 use agp::runtime::snapshot::KeyEntry;
 use agp::wire::front::Front;
 use futures_util::future::join_all;
@@ -297,18 +299,29 @@ async fn a_session_header_names_the_conversation() {
 
 #[tokio::test]
 async fn an_exhausted_account_is_asked_again() {
-    // The upstream states no delay, and its list says that all is left: what was a guess ends with the next reading.
+    // The upstream states no delay, and its list says that all is left: right after the refusal that is not believed, and
+    // what was a guess ends with a later reading.
     let script = json!({"rules": [
         {"account": "alice@*", "model": FLASH, "times": 1, "do": {"form": "limit_zero"}}]});
     let setup = Setup::new(&["alice"]).routing("queue_timeout", "50ms");
     let app = TestApp::start(setup, script).await;
     app.warm().await;
+    let asked = app.calls("fetchAvailableModels");
     let got = app.say(OpenAi, FLASH, "hi").await;
     assert_eq!(app.tries(got.id()).await, ["alice quota_exhausted"]);
-    until("the account to be asked and to be well", || {
-        app.account("alice").health().2.is_empty()
-    })
+    within(
+        "a question for quotas",
+        app.sim.until(|sim| {
+            let calls = sim.requests();
+            let asking = calls.iter().filter(|c| c.method == "fetchAvailableModels");
+            asking.count() > asked
+        }),
+    )
     .await;
+    let account = app.account("alice");
+    let (_, bench) = account.bench(FLASH, Class::QuotaExhausted).unwrap();
+    let later = bench.since.plus(cooldown::BELIEVED);
+    assert!(account.quota(FLASH, (Some(1.0), None), later, later));
     assert_eq!(app.say(OpenAi, FLASH, "hi").await.status, 200);
     assert_eq!(app.served(), ["alice", "alice"]);
 }

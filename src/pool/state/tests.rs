@@ -284,12 +284,13 @@ fn a_guess_yields_to_a_reading_and_what_was_stated_does_not() {
         ..Failure::new(Class::QuotaExhausted, "")
     };
     let hour = NOW.plus(cooldown::QUOTA);
-    let later = NOW.plus(Duration::from_secs(5));
+    let later = NOW.plus(cooldown::BELIEVED);
     let mut machine = Machine::default();
     machine.failure("m", &guess, NOW, &LIMITS);
     assert_eq!(machine.model_ready_at("m"), hour);
-    // A reading that was asked for before says nothing about it; of another model neither.
+    // A reading that was asked for before, or right after, says nothing about it; of another model neither.
     assert!(!machine.something_left("m", Timestamp(NOW.0 - 1), later));
+    assert!(!machine.something_left("m", Timestamp(later.0 - 1), later));
     assert!(!machine.something_left("n", later, later));
     assert_eq!(machine.model_ready_at("m"), hour);
     assert!(machine.something_left("m", later, later));
@@ -302,7 +303,8 @@ fn a_guess_yields_to_a_reading_and_what_was_stated_does_not() {
     let late = NOW.plus(Duration::from_mins(150));
     machine.failure("m", &guess, late, &LIMITS);
     assert_eq!(machine.model_ready_at("m"), late.plus(cooldown::QUOTA));
-    assert!(machine.something_left("m", late, late));
+    let read = late.plus(cooldown::BELIEVED);
+    assert!(machine.something_left("m", read, read));
     assert_eq!(machine.model_ready_at("m"), end);
     // Another class is no guess about the quota.
     let limited = Failure::new(Class::RateLimited, "");
