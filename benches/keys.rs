@@ -1,12 +1,16 @@
 //! `cargo bench --bench keys`: what 100,000 client keys cost: a reload, memory, and the admission of one request.
 //! docs/performance.md says how to read the figures.
 
+#[path = "shared/no_keys.rs"]
+mod no_keys;
+
 use std::hint::black_box;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::no_keys::NoKeys;
 use agp::base::task::Tasks;
 use agp::config::secret::Resolver;
 use agp::config::source::Files;
@@ -15,26 +19,12 @@ use agp::runtime::build::{Context, build};
 use agp::runtime::limits::Permit;
 use agp::runtime::registry::Registry;
 use agp::runtime::snapshot::Snapshot;
-use agp::store::{KeyWrap, Learned, Store};
+use agp::store::{Learned, Store};
 use sha2::{Digest as _, Sha256};
-use zeroize::Zeroizing;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 const KEYS: usize = 100_000;
-
-/// Nothing is sealed here.
-struct NoKeys;
-
-impl KeyWrap for NoKeys {
-    fn wrap(&self, data_key: &[u8]) -> Result<Vec<u8>, String> {
-        Ok(data_key.to_vec())
-    }
-
-    fn unwrap(&self, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
-        Ok(Zeroizing::new(wrapped.to_vec()))
-    }
-}
 
 fn digest(n: usize) -> [u8; 32] {
     Sha256::digest(format!("bench-key-that-protects-nothing-{n}")).into()

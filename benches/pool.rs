@@ -1,12 +1,16 @@
 //! `cargo bench --bench pool`: what a pick among 10,000 accounts costs, beside the decoding of a request of 20 KB.
 //! docs/pool.md says how to read the figures.
 
+#[path = "shared/no_keys.rs"]
+mod no_keys;
+
 use std::hint::black_box;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::no_keys::NoKeys;
 use agp::base::secret::Secret;
 use agp::base::task::Tasks;
 use agp::base::time::Timestamp;
@@ -21,25 +25,11 @@ use agp::pool::failure::{Class, Failure};
 use agp::runtime::build::{Context, build};
 use agp::runtime::registry::Registry;
 use agp::runtime::snapshot::Snapshot;
-use agp::store::{KeyWrap, Learned, Store};
+use agp::store::{Learned, Store};
 use agp::wire::front::Front;
 use sha2::{Digest as _, Sha256};
-use zeroize::Zeroizing;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
-
-/// Nothing is sealed here.
-struct NoKeys;
-
-impl KeyWrap for NoKeys {
-    fn wrap(&self, data_key: &[u8]) -> Result<Vec<u8>, String> {
-        Ok(data_key.to_vec())
-    }
-
-    fn unwrap(&self, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
-        Ok(Zeroizing::new(wrapped.to_vec()))
-    }
-}
 
 const MODEL: &str = "gemini-2.5-flash";
 

@@ -4,6 +4,9 @@
 //! Filling and reading are processes of their own, so that each has its own peak of memory. `AGP_FOLDER` names a folder to
 //! keep the log in; without it a temporary one is used.
 
+#[path = "shared/no_keys.rs"]
+mod no_keys;
+
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -11,29 +14,16 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::no_keys::NoKeys;
 use agp::base::error::{Error, ErrorKind};
 use agp::base::id::{Dialect, RequestId};
 use agp::base::time::Timestamp;
 use agp::store::{
-    Cursor, Filter, KeyWrap, LogPage, LogRecord, Options, Retention, RollUp, StatusFilter, Store,
-    TryRecord, Verdict,
+    Cursor, Filter, LogPage, LogRecord, Options, Retention, RollUp, StatusFilter, Store, TryRecord,
+    Verdict,
 };
-use zeroize::Zeroizing;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
-
-/// Nothing is sealed here.
-struct NoKeys;
-
-impl KeyWrap for NoKeys {
-    fn wrap(&self, data_key: &[u8]) -> Result<Vec<u8>, String> {
-        Ok(data_key.to_vec())
-    }
-
-    fn unwrap(&self, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
-        Ok(Zeroizing::new(wrapped.to_vec()))
-    }
-}
 
 /// Tells a child what it is for.
 const STEP: &str = "AGP_STEP";

@@ -1,7 +1,6 @@
 //! L6: one request from the canonical model to the stream of an answer.
 
 pub mod admission;
-pub mod admit;
 pub mod affinity;
 pub mod attempt;
 pub mod blocked;
@@ -13,6 +12,7 @@ pub mod queue;
 pub mod refusal;
 pub mod relay;
 pub mod replay;
+pub mod reservation;
 pub mod seat;
 pub mod spent;
 pub mod ticket;
@@ -128,7 +128,8 @@ impl Dispatcher {
                 return Err(error);
             }
         };
-        let reserved = admit::reserve(&self.runtime.registry.limits, &asker.key, &route, &request);
+        let reserved =
+            reservation::reserve(&self.runtime.registry.limits, &asker.key, &route, &request);
         match reserved {
             Ok((spent, permit)) => ticket.reserved(spent, permit),
             Err(error) => {

@@ -26,6 +26,8 @@ mod retain;
 mod start;
 mod table;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 mod types;
 pub mod upkeep;
@@ -54,7 +56,7 @@ pub use record::{
     text_digest,
 };
 pub use types::{Condition, Health, Learned, Options, Retention, StoreError};
-pub use usage::{HISTOGRAM_BOUNDS_MS, Histogram, RollUp, UsageBucket, UsageSums};
+pub use usage::{Histogram, RollUp, UsageBucket, UsageSums};
 
 use change::Change;
 use crypt::DataKey;

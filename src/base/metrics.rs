@@ -49,10 +49,11 @@ impl Level {
     }
 }
 
-/// The upper bounds of a histogram's buckets in milliseconds: from a try that fails at once to an answer of ten minutes.
+/// Upper ends of all histograms' buckets of times in milliseconds, each inclusive; one more bucket holds what is longer. The
+/// store's sums keep counts by them: another list of them is another form of those.
 pub const BOUNDS_MS: [u64; 16] = [
-    5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 120_000, 300_000,
-    600_000,
+    25, 50, 100, 200, 400, 700, 1_000, 1_500, 2_500, 4_000, 7_000, 12_000, 20_000, 40_000, 90_000,
+    300_000,
 ];
 
 /// Times, counted in buckets.
@@ -192,7 +193,7 @@ mod tests {
     #[test]
     fn a_page_is_what_prometheus_reads() {
         let histogram = Histogram::default();
-        for ms in [0, 5, 6, 700_000] {
+        for ms in [0, 25, 26, 700_000] {
             histogram.observe(Duration::from_millis(ms));
         }
         let mut page = Page::default();
@@ -217,11 +218,11 @@ mod tests {
             ]
         );
         for line in [
-            r#"t_seconds_bucket{z="1",le="0.005"} 2"#,
-            r#"t_seconds_bucket{z="1",le="0.01"} 3"#,
-            r#"t_seconds_bucket{z="1",le="600"} 3"#,
+            r#"t_seconds_bucket{z="1",le="0.025"} 2"#,
+            r#"t_seconds_bucket{z="1",le="0.05"} 3"#,
+            r#"t_seconds_bucket{z="1",le="300"} 3"#,
             r#"t_seconds_bucket{z="1",le="+Inf"} 4"#,
-            r#"t_seconds_sum{z="1"} 700.011"#,
+            r#"t_seconds_sum{z="1"} 700.051"#,
             r#"t_seconds_count{z="1"} 4"#,
         ] {
             assert!(lines.contains(&line), "{line}: {text}");

@@ -6,6 +6,7 @@ use std::io::Write;
 use http::Method;
 use serde_json::Value;
 
+use crate::base::money::{Dollars, nanos};
 use crate::cli::{Failed, ask, serve};
 
 /// Arguments of `agp explain`.
@@ -196,11 +197,12 @@ fn ending(r: &Value) -> String {
     } else {
         let _ = writeln!(
             out,
-            "answered {} by {}, {} tokens in, {} out",
+            "answered {} by {}, {} tokens in, {} out{}",
             r["status"],
             r["account"].as_str().unwrap_or("nobody"),
             r["input_tokens"],
             r["output_tokens"],
+            cost(r),
         );
     }
     let first = r["first_token_ms"].as_u64().map_or_else(String::new, |ms| {
@@ -211,4 +213,10 @@ fn ending(r: &Value) -> String {
         let _ = writeln!(out, "  dropped: {}", text(loss));
     }
     out
+}
+
+/// `, $0.0012` where the model has a price.
+fn cost(r: &Value) -> String {
+    let cost = r["cost_usd"].as_f64();
+    cost.map_or_else(String::new, |usd| format!(", {}", Dollars(nanos(usd))))
 }

@@ -57,12 +57,13 @@ impl Blocked {
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         let rank = |blocked| match blocked {
-            Self::KeyFull | Self::GroupFull => (0, 0),
-            Self::Full(_) => (1, 0),
-            Self::Cooling(until) | Self::NoQuota(until) => (2, until.0),
-            Self::ModelCooling(until) => (2, until.0.saturating_add(1)),
-            Self::NeedsPerson => (3, 0),
-            Self::Exhausted => (4, 0),
+            Self::KeyFull | Self::GroupFull => (0, 0, false),
+            Self::Full(_) => (1, 0, false),
+            Self::Cooling(until) | Self::NoQuota(until) => (2, until.0, false),
+            // At the same moment an account says more than the model.
+            Self::ModelCooling(until) => (2, until.0, true),
+            Self::NeedsPerson => (3, 0, false),
+            Self::Exhausted => (4, 0, false),
         };
         let (first, second) = if rank(other) < rank(self) {
             (other, self)
@@ -118,6 +119,20 @@ mod tests {
             Just(Blocked::NeedsPerson),
             Just(Blocked::Exhausted),
         ]
+    }
+
+    #[test]
+    fn the_model_yields_to_an_account_only_at_the_same_moment() {
+        let cooling = |t| Blocked::Cooling(Timestamp(t));
+        let model = |t| Blocked::ModelCooling(Timestamp(t));
+        for (one, other, told) in [
+            (cooling(78), model(77), model(77)),
+            (cooling(77), model(77), cooling(77)),
+            (cooling(77), model(78), cooling(77)),
+        ] {
+            assert_eq!(one.or(other), told);
+            assert_eq!(other.or(one), told);
+        }
     }
 
     proptest! {

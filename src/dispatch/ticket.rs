@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::base::error::{Error, ErrorKind, Origin};
 use crate::base::id::{KeyId, RequestId};
 use crate::base::time::Timestamp;
-use crate::dispatch::admit;
+use crate::dispatch::reservation;
 use crate::dispatch::spent::Spent;
 use crate::ir::{Losses, StopReason, Usage};
 use crate::pool::failure::Failure;
@@ -155,7 +155,7 @@ impl Ticket {
         }
         match refused {
             Some(refused) if !permit.reserved().covers(self.spent.amount()) => {
-                Err(admit::told(&refused))
+                Err(reservation::told(&refused))
             }
             _ => Ok(()),
         }

@@ -258,7 +258,9 @@ impl Controller {
         let built = tokio::task::spawn_blocking(move || {
             let registry = &runtime.registry;
             let snapshot = wire(&read, registry, &keyring, Some(&present), generation)?;
-            Ok((snapshot, what(&before.config, &read.config, &root)))
+            let changed = *before.config != *read.config;
+            let what = changed.then(|| what(&before.config, &read.config, &root));
+            Ok((snapshot, what.unwrap_or_default()))
         });
         built.await.unwrap_or_else(|e| Err(vec![e.to_string()]))
     }

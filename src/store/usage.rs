@@ -7,14 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::record::LogRecord;
 use crate::base::error::Origin;
 use crate::base::id::{AccountId, KeyId, ModelName};
+use crate::base::metrics::BOUNDS_MS;
 use crate::base::money::Nanos;
 use crate::base::time::Timestamp;
-
-/// Upper ends of the histograms' buckets in milliseconds, each inclusive; one more bucket holds what is longer.
-pub const HISTOGRAM_BOUNDS_MS: [u64; 16] = [
-    25, 50, 100, 200, 400, 700, 1_000, 1_500, 2_500, 4_000, 7_000, 12_000, 20_000, 40_000, 90_000,
-    300_000,
-];
 
 /// Seconds in a quarter hour.
 const QUARTER: i64 = 900;
@@ -47,7 +42,7 @@ impl RollUp {
 /// How many took how long.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Histogram {
-    /// How many fell into each bucket of [`HISTOGRAM_BOUNDS_MS`], the longer ones last. Empty before the first.
+    /// How many fell into each bucket of [`BOUNDS_MS`], the longer ones last. Empty before the first.
     pub counts: Vec<u64>,
     /// The sum of all times in milliseconds.
     pub sum_ms: u64,
@@ -55,8 +50,8 @@ pub struct Histogram {
 
 impl Histogram {
     fn add(&mut self, ms: u64) {
-        self.counts.resize(HISTOGRAM_BOUNDS_MS.len() + 1, 0);
-        let at = HISTOGRAM_BOUNDS_MS.partition_point(|&bound| bound < ms);
+        self.counts.resize(BOUNDS_MS.len() + 1, 0);
+        let at = BOUNDS_MS.partition_point(|&bound| bound < ms);
         if let Some(count) = self.counts.get_mut(at) {
             *count += 1;
         }

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
-use zeroize::Zeroizing;
 
 use super::*;
 use crate::base::id::hex;
@@ -22,19 +21,8 @@ use crate::runtime::build::{Context, build};
 use crate::runtime::registry::Registry;
 use crate::runtime::slots::Slots;
 use crate::runtime::snapshot::Snapshot;
-use crate::store::{KeyWrap, Learned, Store};
-
-struct NoKeys;
-
-impl KeyWrap for NoKeys {
-    fn wrap(&self, data_key: &[u8]) -> Result<Vec<u8>, String> {
-        Ok(data_key.to_vec())
-    }
-
-    fn unwrap(&self, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
-        Ok(Zeroizing::new(wrapped.to_vec()))
-    }
-}
+use crate::store::testing::NoKeys;
+use crate::store::{Learned, Store};
 
 const LIMITS: Limits = Limits {
     first: Duration::from_secs(3),

@@ -1,22 +1,10 @@
 use crate::base::money::Per;
-use crate::store::{KeyWrap, Learned};
-use zeroize::Zeroizing;
+use crate::store::Learned;
+use crate::store::testing::NoKeys;
 
 use super::*;
 use crate::pool::limit::Amount;
 use crate::runtime::snapshot::KeyEntry;
-
-struct NoKeys;
-
-impl KeyWrap for NoKeys {
-    fn wrap(&self, data_key: &[u8]) -> Result<Vec<u8>, String> {
-        Ok(data_key.to_vec())
-    }
-
-    fn unwrap(&self, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
-        Ok(Zeroizing::new(wrapped.to_vec()))
-    }
-}
 
 const DAY: Duration = Duration::from_hours(24);
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::base::id::RequestId;
+use crate::base::money::usd;
 use crate::dispatch::ticket::told_later;
 use crate::server::Gateway;
 use crate::server::admin::{Params, Refusal};
@@ -113,6 +114,7 @@ pub(super) fn row(r: &LogRecord) -> Value {
         "queue_ms": r.queue_ms,
         "input_tokens": r.usage.input_total(),
         "output_tokens": r.usage.output_total(),
+        "cost_usd": r.cost.map(usd),
         "losses": r.losses,
     })
 }

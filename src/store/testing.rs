@@ -1,0 +1,18 @@
+//! For tests of what stands on a store.
+
+use zeroize::Zeroizing;
+
+use crate::store::KeyWrap;
+
+/// Nothing is sealed here.
+pub(crate) struct NoKeys;
+
+impl KeyWrap for NoKeys {
+    fn wrap(&self, data_key: &[u8]) -> Result<Vec<u8>, String> {
+        Ok(data_key.to_vec())
+    }
+
+    fn unwrap(&self, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
+        Ok(Zeroizing::new(wrapped.to_vec()))
+    }
+}
