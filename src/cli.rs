@@ -12,6 +12,7 @@ pub mod key;
 pub mod login;
 pub mod pick;
 pub mod running;
+pub mod schema;
 pub mod serve;
 pub mod signin;
 pub mod simulate;
@@ -77,6 +78,8 @@ pub enum Command {
     Simulate(simulate::Args),
     /// Check configuration files
     Validate(validate::Args),
+    /// Print the JSON Schema of agp.toml, for editors
+    Schema(schema::Args),
     /// Make client keys
     Key(key::Args),
     /// Hash a password for `admin.password_hash`
@@ -112,6 +115,7 @@ impl Command {
             Self::Demo(_)
             | Self::Simulate(_)
             | Self::Validate(_)
+            | Self::Schema(_)
             | Self::Key(_)
             | Self::HashPassword(_) => None,
         }
@@ -167,6 +171,7 @@ pub fn main() -> ExitCode {
             };
             validate::run(&args, &env, style, &mut out, &mut err)
         }
+        Command::Schema(args) => schema::run(&args, &mut out),
         Command::Key(args) => key::run(&args, &mut out, &mut err),
         Command::HashPassword(args) => {
             let input = std::io::stdin();
@@ -235,7 +240,7 @@ async fn run(command: Command, out: &mut dyn Write) -> Result<(), Failed> {
         Command::Pick(args) => pick::run(&args, out).await?,
         Command::Explain(args) => explain::run(&args, out).await?,
         Command::Healthcheck(args) => healthcheck::run(&args).await?,
-        Command::Validate(_) | Command::Key(_) | Command::HashPassword(_) => {}
+        Command::Validate(_) | Command::Schema(_) | Command::Key(_) | Command::HashPassword(_) => {}
     }
     Ok(())
 }

@@ -74,6 +74,37 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     number.checked_mul(unit).ok_or_else(bad)
 }
 
+/// Writes a duration in the largest unit that it is a whole number of, such as `"90s"`, `"12h"`; what is finer than a
+/// millisecond is left out.
+pub fn show_duration(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    if ms == 0 {
+        return "0s".to_owned();
+    }
+    let units = [
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1000),
+    ];
+    match units.iter().find(|(_, n)| ms.is_multiple_of(*n)) {
+        Some((unit, n)) => format!("{}{unit}", ms / n),
+        None => format!("{ms}ms"),
+    }
+}
+
+/// Writes a size in the largest binary unit that it is a whole number of, such as `"32MiB"`.
+pub fn show_size(bytes: u64) -> String {
+    let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    match units
+        .iter()
+        .find(|(_, bits)| bytes > 0 && bytes.is_multiple_of(1 << bits))
+    {
+        Some((unit, bits)) => format!("{}{unit}", bytes >> bits),
+        None => format!("{bytes}B"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,7 @@ mod broken;
 mod defaults;
 mod files;
 mod laws;
+mod schema;
 mod shown;
 
 use crate::base::time::Timestamp;

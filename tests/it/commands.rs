@@ -197,12 +197,13 @@ async fn status_shows_what_the_gateway_does() {
 }
 
 /// The commands whose help is looked at: none, and each that exists.
-const COMMANDS: [&[&str]; 23] = [
+const COMMANDS: [&[&str]; 24] = [
     &[],
     &["serve"],
     &["demo"],
     &["simulate"],
     &["validate"],
+    &["schema"],
     &["key"],
     &["key", "new"],
     &["hash-password"],
