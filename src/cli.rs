@@ -4,8 +4,10 @@
 
 pub mod account;
 pub mod ask;
+pub mod config;
 pub mod demo;
 pub mod explain;
+pub mod fmt;
 pub mod hash_password;
 pub mod healthcheck;
 pub mod key;
@@ -78,6 +80,10 @@ pub enum Command {
     Simulate(simulate::Args),
     /// Check configuration files
     Validate(validate::Args),
+    /// Put configuration files into canonical order and spacing
+    Fmt(fmt::Args),
+    /// Show every value in force and where it came from
+    Config(config::Args),
     /// Print the JSON Schema of agp.toml, for editors
     Schema(schema::Args),
     /// Make client keys
@@ -115,6 +121,8 @@ impl Command {
             Self::Demo(_)
             | Self::Simulate(_)
             | Self::Validate(_)
+            | Self::Fmt(_)
+            | Self::Config(_)
             | Self::Schema(_)
             | Self::Key(_)
             | Self::HashPassword(_) => None,
@@ -164,12 +172,17 @@ pub fn main() -> ExitCode {
     let code = match command {
         Command::Validate(args) => {
             let env = crate::runtime::controller::environment().collect();
-            let style = if out.is_terminal() {
-                Style::Colour
-            } else {
-                Style::Plain
-            };
+            let style = style(out.is_terminal());
             validate::run(&args, &env, style, &mut out, &mut err)
+        }
+        Command::Fmt(args) => {
+            let env = crate::runtime::controller::environment().collect();
+            fmt::run(&args, &env, &mut out, &mut err)
+        }
+        Command::Config(args) => {
+            let env = crate::runtime::controller::environment().collect();
+            let style = style(err.is_terminal());
+            config::run(&args, &env, style, &mut out, &mut err)
         }
         Command::Schema(args) => schema::run(&args, &mut out),
         Command::Key(args) => key::run(&args, &mut out, &mut err),
@@ -183,6 +196,15 @@ pub fn main() -> ExitCode {
     // Nobody may be reading what is printed: the code still tells.
     let _ = out.flush();
     ExitCode::from(code.unwrap_or(MISTAKE))
+}
+
+/// Colours are for terminals.
+fn style(terminal: bool) -> Style {
+    if terminal {
+        Style::Colour
+    } else {
+        Style::Plain
+    }
 }
 
 /// Runs what needs the network on a runtime.
@@ -240,7 +262,13 @@ async fn run(command: Command, out: &mut dyn Write) -> Result<(), Failed> {
         Command::Pick(args) => pick::run(&args, out).await?,
         Command::Explain(args) => explain::run(&args, out).await?,
         Command::Healthcheck(args) => healthcheck::run(&args).await?,
-        Command::Validate(_) | Command::Schema(_) | Command::Key(_) | Command::HashPassword(_) => {}
+        // Those that need no network have run before.
+        Command::Validate(_)
+        | Command::Fmt(_)
+        | Command::Config(_)
+        | Command::Schema(_)
+        | Command::Key(_)
+        | Command::HashPassword(_) => {}
     }
     Ok(())
 }

@@ -55,6 +55,8 @@ pub(crate) fn of_syntax(message: &str) -> &'static str {
         "invalid datetime",
     ]) {
         "put quotes around a text: `key = \"text\"`"
+    } else if says(&["expected newline"]) {
+        "a line has one `key = value`; a text that has quotes in it stands in other quotes: '...'"
     } else if says(&["expected `=`"]) {
         "a line is `key = value`, `[table]`, or a `# comment`"
     } else if says(&["unclosed array"]) {

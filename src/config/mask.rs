@@ -33,10 +33,9 @@ pub(crate) fn of_tree(tree: &Node) -> Vec<Span> {
             return;
         };
         let unknown = matches!(&*node.problem.borrow(), Some(Problem::UnknownKey(_)));
-        let secret = path.keys().iter().any(|key| SECRET_KEYS.contains(key));
         if unknown {
             leaves(node, file, &mut found);
-        } else if (secret || node.as_str().is_some_and(has_user))
+        } else if (is_secret(path) || node.as_str().is_some_and(has_user))
             && !matches!(node.value, Value::Table(_) | Value::Array(_))
         {
             found.push(Span {
@@ -48,8 +47,13 @@ pub(crate) fn of_tree(tree: &Node) -> Vec<Span> {
     found
 }
 
+/// Whether what stands at this path is secret or may be.
+pub(crate) fn is_secret(path: &KeyPath) -> bool {
+    path.keys().iter().any(|key| SECRET_KEYS.contains(key))
+}
+
 /// Whether a text looks like a URL with a user, and so perhaps a password, in it.
-fn has_user(text: &str) -> bool {
+pub(crate) fn has_user(text: &str) -> bool {
     text.split_once("://")
         .is_some_and(|(_, rest)| rest.contains('@'))
 }

@@ -222,7 +222,7 @@ pub(crate) struct Metrics {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Log {
-    /// What is logged, in RUST_LOG's syntax.
+    /// What is logged, in the syntax of `RUST_LOG`.
     pub(crate) level: LogLevel,
     /// The form of log lines.
     pub(crate) format: LogFormat,

@@ -146,7 +146,7 @@ fn without_empty_origins(text: &str) -> String {
 }
 
 /// Control characters of the file's own words would rule the terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()

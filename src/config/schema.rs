@@ -148,6 +148,11 @@ impl Shape {
         !self.is_table() && self.child("").is_some()
     }
 
+    /// Whether a text stands there, or a secret, which may be one.
+    pub(crate) fn is_text(self) -> bool {
+        self.get("type").is_none_or(|t| t == "string")
+    }
+
     /// The place of a key in the canonical order; after all others where the name is free or unknown.
     pub(crate) fn rank(self, key: &str) -> usize {
         self.keys()

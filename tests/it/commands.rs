@@ -197,12 +197,14 @@ async fn status_shows_what_the_gateway_does() {
 }
 
 /// The commands whose help is looked at: none, and each that exists.
-const COMMANDS: [&[&str]; 24] = [
+const COMMANDS: [&[&str]; 26] = [
     &[],
     &["serve"],
     &["demo"],
     &["simulate"],
     &["validate"],
+    &["fmt"],
+    &["config"],
     &["schema"],
     &["key"],
     &["key", "new"],
