@@ -10,6 +10,7 @@ pub mod explain;
 pub mod fmt;
 pub mod hash_password;
 pub mod healthcheck;
+pub mod init;
 pub mod key;
 pub mod login;
 pub mod pick;
@@ -78,6 +79,8 @@ pub enum Command {
     Demo(demo::Args),
     /// Run the simulated upstream alone
     Simulate(simulate::Args),
+    /// Write an agp.toml to begin with
+    Init(init::Args),
     /// Check configuration files
     Validate(validate::Args),
     /// Put configuration files into canonical order and spacing
@@ -121,6 +124,7 @@ impl Command {
             Self::Demo(_)
             | Self::Simulate(_)
             | Self::Validate(_)
+            | Self::Init(_)
             | Self::Fmt(_)
             | Self::Config(_)
             | Self::Schema(_)
@@ -175,6 +179,7 @@ pub fn main() -> ExitCode {
             let style = style(out.is_terminal());
             validate::run(&args, &env, style, &mut out, &mut err)
         }
+        Command::Init(args) => init::run(&args, &mut out, &mut err),
         Command::Fmt(args) => {
             let env = crate::runtime::controller::environment().collect();
             fmt::run(&args, &env, &mut out, &mut err)
@@ -264,6 +269,7 @@ async fn run(command: Command, out: &mut dyn Write) -> Result<(), Failed> {
         Command::Healthcheck(args) => healthcheck::run(&args).await?,
         // Those that need no network have run before.
         Command::Validate(_)
+        | Command::Init(_)
         | Command::Fmt(_)
         | Command::Config(_)
         | Command::Schema(_)

@@ -4,6 +4,7 @@ mod broken;
 mod defaults;
 mod files;
 mod laws;
+mod many;
 mod schema;
 mod shown;
 

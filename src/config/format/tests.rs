@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -211,7 +213,7 @@ fn document() -> impl Strategy<Value = String> {
         .prop_map(|(root, headers, tables, end, crlf)| {
             let mut text = root;
             for (header, (table, trivia)) in headers.iter().zip(tables) {
-                text += &format!("{trivia}{header}\n{table}");
+                let _ = write!(text, "{trivia}{header}\n{table}");
             }
             text += end;
             if crlf {

@@ -264,6 +264,7 @@ fn the_samples_values_are_the_defaults_where_it_says_so() {
     // In `[server]` to `[fetch]` a key takes the value shown, unless the comment says "none".
     let mut n = 0;
     let mut section = "";
+    let none = Regex::new("# none( \\||;|:|,)").unwrap();
     for line in SAMPLE
         .lines()
         .take_while(|line| !line.starts_with("[upstreams"))
@@ -274,7 +275,6 @@ fn the_samples_values_are_the_defaults_where_it_says_so() {
         let Some((key, shown)) = line.split_once(" = ") else {
             continue;
         };
-        let none = Regex::new("# none( \\||;|:|,)").unwrap();
         if section.is_empty()
             || line.starts_with([' ', '#'])
             || none.is_match(line) && !line.contains("# none |")
