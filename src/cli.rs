@@ -13,7 +13,10 @@ pub mod healthcheck;
 pub mod init;
 pub mod key;
 pub mod login;
+pub mod logs;
 pub mod pick;
+pub mod plan;
+pub mod reload;
 pub mod running;
 pub mod schema;
 pub mod serve;
@@ -89,7 +92,7 @@ pub enum Command {
     Config(config::Args),
     /// Print the JSON Schema of agp.toml, for editors
     Schema(schema::Args),
-    /// Make client keys
+    /// Make client keys, and see what they use
     Key(key::Args),
     /// Hash a password for `admin.password_hash`
     HashPassword(hash_password::Args),
@@ -97,10 +100,16 @@ pub enum Command {
     Login(signin::Args),
     /// Show what the running gateway does
     Status(status::Args),
+    /// Tell what a changed file would do before it does it
+    Plan(plan::Args),
+    /// Have the running gateway read its files now, and tell what came of it
+    Reload(reload::Args),
     /// Release, pause, resume or refresh an account of the running gateway
     Account(account::Args),
     /// Show which accounts a model's requests would go to
     Pick(pick::Args),
+    /// List the requests of the log, newest first
+    Logs(logs::Args),
     /// Tell what became of a request: every account's verdict and every try
     Explain(explain::Args),
     /// Back up, put back, check or compact what the gateway keeps
@@ -116,9 +125,13 @@ impl Command {
             Self::Serve(args) => Some(args),
             Self::Login(args) => Some(&mut args.serve),
             Self::Status(args) => Some(&mut args.serve),
+            Self::Plan(args) => Some(&mut args.serve),
+            Self::Reload(args) => Some(&mut args.serve),
             Self::Account(args) => Some(args.serve_args()),
             Self::Pick(args) => Some(&mut args.serve),
             Self::Explain(args) => Some(&mut args.serve),
+            Self::Key(args) => args.serve_args(),
+            Self::Logs(args) => Some(&mut args.serve),
             Self::State(args) => Some(&mut args.serve),
             Self::Healthcheck(args) => Some(&mut args.serve),
             Self::Demo(_)
@@ -128,7 +141,6 @@ impl Command {
             | Self::Fmt(_)
             | Self::Config(_)
             | Self::Schema(_)
-            | Self::Key(_)
             | Self::HashPassword(_) => None,
         }
     }
@@ -190,7 +202,9 @@ pub fn main() -> ExitCode {
             config::run(&args, &env, style, &mut out, &mut err)
         }
         Command::Schema(args) => schema::run(&args, &mut out),
-        Command::Key(args) => key::run(&args, &mut out, &mut err),
+        Command::Key(key::Args {
+            command: key::Command::New { name },
+        }) => key::run(&name, &mut out, &mut err),
         Command::HashPassword(args) => {
             let input = std::io::stdin();
             let terminal = input.is_terminal();
@@ -263,17 +277,24 @@ async fn run(command: Command, out: &mut dyn Write) -> Result<(), Failed> {
         Command::Login(args) => Box::pin(signin::run(&args, out)).await?,
         Command::State(args) => state::run(&args, out).await?,
         Command::Status(args) => status::run(&args, out).await?,
+        Command::Plan(args) => plan::run(&args, out).await?,
+        Command::Reload(args) => reload::run(&args, out).await?,
         Command::Account(args) => account::run(&args, out).await?,
         Command::Pick(args) => pick::run(&args, out).await?,
+        Command::Logs(args) => logs::run(&args, out).await?,
         Command::Explain(args) => explain::run(&args, out).await?,
         Command::Healthcheck(args) => healthcheck::run(&args).await?,
+        Command::Key(args) => {
+            if let key::Command::Usage(args) = &args.command {
+                key::run_usage(args, out).await?;
+            }
+        }
         // Those that need no network have run before.
         Command::Validate(_)
         | Command::Init(_)
         | Command::Fmt(_)
         | Command::Config(_)
         | Command::Schema(_)
-        | Command::Key(_)
         | Command::HashPassword(_) => {}
     }
     Ok(())

@@ -15,6 +15,7 @@ mod mask;
 pub mod model;
 mod overlay;
 pub mod pending;
+pub mod plan;
 mod raw;
 pub mod render;
 pub mod report;

@@ -1,24 +1,32 @@
 //! L5: what is in force, what lives across reloads, and the jobs that keep it fresh.
 
 pub mod account;
+pub mod board;
 pub mod build;
+pub mod catalog;
 pub mod controller;
 pub mod handle;
 pub mod jobs;
+mod kept;
 pub mod keyring;
 pub mod lane;
+pub mod limits;
+pub mod metrics;
 pub mod numbers;
 pub mod project;
+pub mod refresh;
 pub mod registry;
+pub mod rows;
+pub mod slots;
 pub mod snapshot;
 pub mod standing;
 pub mod tokens;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::base::id::AccountId;
 use crate::base::secret::Secret;
@@ -30,10 +38,11 @@ use crate::pool::state::Effect;
 use crate::runtime::account::AccountState;
 use crate::runtime::controller::Reload;
 use crate::runtime::handle::UpstreamHandle;
+use crate::runtime::metrics::Metrics;
 use crate::runtime::project::Project;
 use crate::runtime::registry::Registry;
 use crate::runtime::snapshot::{RouteTarget, Seat, Snapshot};
-use crate::store::{AccountRecord, CooldownRecord, Store};
+use crate::store::{CooldownRecord, Store};
 
 /// What the whole program shares.
 pub struct Runtime {
@@ -46,10 +55,13 @@ pub struct Runtime {
     pub tasks: Tasks,
     swaps: watch::Sender<()>,
     ask: mpsc::Sender<AccountId>,
+    /// Told when an upstream's list of models has changed: routes are to be wired anew.
+    pub offers: Notify,
     /// What happened to the last reload.
     pub reload: Mutex<Reload>,
     /// When the program started.
     pub started: Timestamp,
+    when_freed: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl Runtime {
@@ -69,9 +81,16 @@ impl Runtime {
             tasks,
             swaps,
             ask,
+            offers: Notify::new(),
             reload: Mutex::default(),
             started: Timestamp::now(),
+            when_freed: OnceLock::new(),
         }
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.registry.metrics
     }
 
     /// The snapshot in force. A request keeps the one it began with.
@@ -83,6 +102,8 @@ impl Runtime {
     pub fn put(&self, snapshot: Snapshot) {
         self.snapshot.store(Arc::new(snapshot));
         self.swaps.send_replace(());
+        // An account that has left the file is no longer paused, which requests that began before may still use.
+        self.freed();
     }
 
     /// Told with each snapshot that is put in force.
@@ -108,11 +129,10 @@ impl Runtime {
     pub async fn project(
         &self,
         upstream: &UpstreamHandle,
-        seat: &Seat,
+        account: &AccountState,
+        configured: Option<&str>,
         token: &Secret,
     ) -> Result<Option<String>, Failure> {
-        let account = &seat.account;
-        let configured = seat.project.as_deref();
         let discover = || async {
             let setup = upstream.client.discover(token, configured).await?;
             if setup.project.is_none() && configured.is_none() {
@@ -137,24 +157,11 @@ impl Runtime {
                 id: setup.project,
                 tier: Some(setup.tier),
             };
-            self.keep_project(account, &project);
+            self.registry.keep_project(account, &project);
             Ok::<_, Failure>(project)
         };
         let found = account.project.get(discover).await?;
         Ok(configured.map(str::to_owned).or(found.id))
-    }
-
-    /// Keeps an account's project over restarts; none: the next start discovers anew.
-    fn keep_project(&self, account: &AccountState, project: &Project) {
-        self.store.put_account(AccountRecord {
-            account: account.id.clone(),
-            fingerprint: account.credential.fingerprint(),
-            project: project.id.clone(),
-            tier: project.tier.clone(),
-            email: None,
-            ineligible: None,
-            at: Timestamp::now(),
-        });
     }
 
     fn limits(&self) -> Limits {
@@ -168,8 +175,12 @@ impl Runtime {
 
     /// A call went well.
     pub fn succeeded(&self, seat: &Seat, target: &RouteTarget) {
-        target.state.success();
-        let relief = seat.account.success(&target.model, Timestamp::now());
+        let now = Timestamp::now();
+        let reopened = target.state.success(now);
+        let relief = seat.account.success(&target.model, now);
+        if reopened || relief.trial {
+            self.freed();
+        }
         if relief.trial {
             self.registry.keep_standing(&seat.account);
         }
@@ -187,7 +198,7 @@ impl Runtime {
             Class::Capacity => target.state.capacity(failure, now, &limits),
             Class::Forbidden => {
                 account.project.forget();
-                self.keep_project(account, &Project::default());
+                self.registry.keep_project(account, &Project::default());
             }
             Class::OauthConfig => {
                 tracing::error!(
@@ -227,6 +238,42 @@ impl Runtime {
                     self.ask_quota(&account.id);
                 }
             }
+        }
+    }
+
+    /// A reading of an account's quota of a model came, which was asked for at `at`.
+    fn quota_read(
+        &self,
+        account: &AccountState,
+        model: &str,
+        quota: (Option<f64>, Option<Timestamp>),
+        at: Timestamp,
+    ) {
+        if !account.quota(model, quota, at, Timestamp::now()) {
+            return;
+        }
+        tracing::info!(account = %account.id, model, "quota left: no longer benched for lack of it");
+        let name = Some(model.into());
+        match account.bench(model, Class::QuotaExhausted) {
+            Some((Some(_), bench)) => self.store.put_cooldown(CooldownRecord {
+                account: account.id.clone(),
+                model: name,
+                until: bench.until,
+                class: bench.class.as_str().into(),
+                count: bench.count,
+            }),
+            _ => self.store.delete_cooldown(account.id.clone(), name),
+        }
+    }
+
+    /// Sets what is to be done whenever an account, or a model, may have become usable before it was due.
+    pub fn when_freed(&self, tell: impl Fn() + Send + Sync + 'static) {
+        let _ = self.when_freed.set(Box::new(tell));
+    }
+
+    fn freed(&self) {
+        if let Some(tell) = self.when_freed.get() {
+            tell();
         }
     }
 

@@ -5,8 +5,10 @@ pub mod auth;
 pub mod body;
 pub mod front;
 pub mod listener;
+pub mod metrics;
 pub mod probe;
 pub mod reply;
+mod session;
 pub mod socket;
 
 use std::convert::Infallible;
@@ -14,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use http::HeaderMap;
+use tokio::sync::mpsc;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 use warp::{Filter, Rejection, Reply};
@@ -21,14 +24,32 @@ use warp::{Filter, Rejection, Reply};
 use crate::base::error::{Error, ErrorKind};
 use crate::base::id::RequestId;
 use crate::dispatch::Dispatcher;
+use crate::runtime::controller::Message;
+use crate::server::listener::Door;
 use crate::wire::front::Front;
 
 /// What handlers need.
 pub struct Gateway {
     /// Serves requests.
     pub dispatcher: Arc<Dispatcher>,
+    /// Reads the configuration anew when it is asked to.
+    pub controller: mpsc::Sender<Message>,
     /// Whether store, snapshot and listener are up and no shutdown has begun.
     pub ready: AtomicBool,
+    /// Where clients connect.
+    pub public: Arc<Door>,
+    /// Where metrics are asked for.
+    pub metrics: Arc<Door>,
+}
+
+/// The one route of the listener of `server.metrics`: open to whoever connects, which is why it has an address of its own.
+pub fn metrics_route(gateway: &Arc<Gateway>) -> BoxedFilter<(Response,)> {
+    let page = warp::path!("metrics")
+        .and(warp::get())
+        .and(with(gateway))
+        .then(metrics::scrape);
+    let nothing = warp::any().map(reply::no_metrics);
+    page.or(nothing).unify().boxed()
 }
 
 /// Every route of the public listener.

@@ -14,6 +14,8 @@ use crate::base::time::Timestamp;
 use crate::config::diagnostic::{Code, Diagnostic};
 use crate::config::hint;
 use crate::config::model::{Config, SecretRef};
+use crate::config::overlay;
+use crate::config::pending;
 use crate::config::raw::Raw;
 use crate::config::secret::Reference;
 use crate::config::source::Files;
@@ -52,6 +54,7 @@ pub(crate) fn check(raw: &Raw, tree: &Node, files: &Files, now: Timestamp) -> Ch
     let config = Config {
         upstreams: cx.upstreams(),
         accounts: cx.accounts(),
+        groups: cx.groups(),
         keys: cx.keys(),
         models: cx.models(),
         server,
@@ -61,6 +64,8 @@ pub(crate) fn check(raw: &Raw, tree: &Node, files: &Files, now: Timestamp) -> Ch
         secrets,
         routing,
         openai,
+        inert: pending::given(tree),
+        locked: overlay::locked(tree),
     };
     cx.reach(&config);
     Checked {

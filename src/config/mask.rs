@@ -25,6 +25,11 @@ const SECRET_KEYS: &[&str] = &[
     "headers",
 ];
 
+/// Whether a value at this path is hidden, or holds some that is.
+pub(crate) fn is_secret(path: &KeyPath) -> bool {
+    path.keys().iter().any(|key| SECRET_KEYS.contains(key))
+}
+
 /// The places of secret values in the tree.
 pub(crate) fn of_tree(tree: &Node) -> Vec<Span> {
     let mut found = Vec::new();
@@ -45,11 +50,6 @@ pub(crate) fn of_tree(tree: &Node) -> Vec<Span> {
         }
     });
     found
-}
-
-/// Whether what stands at this path is secret or may be.
-pub(crate) fn is_secret(path: &KeyPath) -> bool {
-    path.keys().iter().any(|key| SECRET_KEYS.contains(key))
 }
 
 /// Whether a text looks like a URL with a user, and so perhaps a password, in it.

@@ -1,10 +1,12 @@
 //! The keys that are read and checked but have no effect so far. This is the one list of them: what is built leaves it.
 
+mod given;
+
 use crate::config::diagnostic::{Code, Diagnostic};
 use crate::config::tree::{KeyPath, Node, Origin, Value};
 
-/// `admin.time_zone` is not among them, since `keys.*.expires` goes by it.
-///
+pub(crate) use given::given;
+
 /// A key, `*` standing for any one name, and the values of it that have no effect; none given means all.
 struct Pending(&'static str, &'static [&'static str]);
 
@@ -16,7 +18,6 @@ const PENDING: &[Pending] = &[
     Pending("server.cors_origins", &[]),
     Pending("server.trusted_proxies", &[]),
     Pending("server.tls", &[]),
-    Pending("server.metrics", &[]),
     Pending("admin.enabled", &[]),
     Pending("admin.listen", &[]),
     Pending("admin.password_hash", &[]),
@@ -28,8 +29,6 @@ const PENDING: &[Pending] = &[
     Pending("admin.write_back", &[]),
     Pending("admin.patch_prefix", &[]),
     Pending("admin.tokens", &[]),
-    Pending("state.log_bodies", &[]),
-    Pending("state.log_bodies_retention", &[]),
     Pending("state.history", &[]),
     Pending("state.store_responses", &[]),
     Pending("secrets.recipients", &[]),
@@ -44,18 +43,6 @@ const PENDING: &[Pending] = &[
     ),
     Pending("upstreams.*.web_search", &[]),
     Pending("upstreams.*.location", &[]),
-    Pending("groups.*.rpm", &[]),
-    Pending("groups.*.tokens_per_minute", &[]),
-    Pending("groups.*.tokens_per_day", &[]),
-    Pending("groups.*.budget", &[]),
-    Pending("groups.*.max_concurrent", &[]),
-    Pending("keys.*.group", &[]),
-    Pending("keys.*.rpm", &[]),
-    Pending("keys.*.tokens_per_minute", &[]),
-    Pending("keys.*.tokens_per_day", &[]),
-    Pending("keys.*.budget", &[]),
-    Pending("keys.*.max_concurrent", &[]),
-    Pending("models.*.price", &[]),
 ];
 
 /// The listed keys, for documents and tests.
@@ -63,14 +50,34 @@ pub fn keys() -> impl Iterator<Item = &'static str> {
     PENDING.iter().map(|pending| pending.0)
 }
 
+/// Whether the key at this path, or one around it, is among them whatever its value.
+pub fn covers(path: &[&str]) -> bool {
+    PENDING.iter().any(|Pending(pattern, values)| {
+        let mut given = path.iter();
+        values.is_empty()
+            && pattern
+                .split('.')
+                .all(|part| given.next().is_some_and(|key| part == "*" || part == *key))
+    })
+}
+
 /// A note for each of them that is given.
 pub(crate) fn notes(tree: &Node) -> Vec<Diagnostic> {
     let mut found = Vec::new();
+    each(tree, &mut |node, path, values| {
+        found.push(note(node, path, values));
+    });
+    found
+}
+
+type Found<'f> = dyn FnMut(&Node, &KeyPath, &[&str]) + 'f;
+
+/// Visits each of them that is given.
+fn each(tree: &Node, found: &mut Found<'_>) {
     for Pending(pattern, values) in PENDING {
         let segments: Vec<&str> = pattern.split('.').collect();
-        visit(tree, &segments, &mut KeyPath::default(), values, &mut found);
+        visit(tree, &segments, &mut KeyPath::default(), values, found);
     }
-    found
 }
 
 fn visit(
@@ -78,14 +85,14 @@ fn visit(
     segments: &[&str],
     path: &mut KeyPath,
     values: &[&str],
-    found: &mut Vec<Diagnostic>,
+    found: &mut Found<'_>,
 ) {
     if node.is_bad() {
         return;
     }
     let Some((first, rest)) = segments.split_first() else {
         if values.is_empty() || node.as_str().is_some_and(|text| values.contains(&text)) {
-            found.push(note(node, path, values));
+            found(node, path, values);
         }
         return;
     };

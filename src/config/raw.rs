@@ -27,9 +27,11 @@ use crate::config::value::{
     Word, Zone,
 };
 
-pub(crate) use entries::{Account, Budget, Group, Key, Kind, Model, OAuth, Upstream};
+pub(crate) use entries::{
+    Account, Budget, Group, Key, Kind, Model, OAuth, Period, Price, Upstream,
+};
 pub(crate) use running::{
-    Affinity, Fetch, OpenAi, Routing, Secrets, State, Strategy, ThinkingOutput,
+    Affinity, Fetch, LogBodies, OpenAi, Routing, Secrets, State, Strategy, ThinkingOutput,
 };
 
 /// Gives a table its defaults.

@@ -1,47 +1,45 @@
 //! The only writer of the snapshot. One message at a time: read the files, load, build, swap — or change nothing and say
 //! why.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+mod files;
+mod outcome;
+
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
+use crate::base::id::AccountId;
 use crate::base::time::Timestamp;
-use crate::config::diagnostic::Severity;
+use crate::config::diagnostic::{Code, Severity};
 use crate::config::model::Config;
-use crate::config::secret::{self, Reference, Resolver};
-use crate::config::source::Files;
-use crate::config::watch::{Settling, WatchSet, Watcher, vanished};
-use crate::config::{self, render};
+use crate::config::plan::{self, Facts, MarkKey};
+use crate::config::source::Revision;
+use crate::config::watch::{Settling, Timing, Told, WatchSet, Watcher, single_files, vanished};
 use crate::runtime::Runtime;
-use crate::runtime::build::{Context, build};
 use crate::runtime::keyring::Keyring;
-use crate::runtime::registry::Registry;
 use crate::runtime::snapshot::Snapshot;
+
+pub use files::{Places, Read, Unreadable, environment, read, wire};
+pub use outcome::{Drift, Outcome, Reload, drift};
 
 /// How long an included file must stay empty or away before it counts as gone.
 const VANISH: Duration = Duration::from_secs(2);
+/// From one look to the next at files that are being written.
+const REST: Duration = Duration::from_millis(200);
+/// Most looks at files that never come to rest.
+const LOOKS: u32 = 10;
 
 /// What the controller is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Message {
     /// The files may have changed.
     Files,
+    /// Read the files now, and say what came of it.
+    Reload(oneshot::Sender<Outcome>),
     /// An upstream's list of models changed: wire the routes anew.
     Catalog,
-}
-
-/// What happened to the last reload.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Reload {
-    /// When the files were last read.
-    pub at: Timestamp,
-    /// Why they were not applied; empty where they were.
-    pub errors: Vec<String>,
-    /// What takes effect after a restart only.
-    pub restart: Vec<String>,
 }
 
 /// What a config decides beside the snapshot: the listener, the log.
@@ -53,105 +51,6 @@ pub trait Surroundings: Send + Sync {
     fn prepare(&self, config: &Config) -> Result<Box<dyn FnOnce() + Send>, String>;
 }
 
-/// Where the files and the state are.
-#[derive(Debug, Clone)]
-pub struct Places {
-    /// The root file, as given.
-    pub root: PathBuf,
-    /// What `state.path` and `secrets.identity` are relative to.
-    pub state_dir: PathBuf,
-}
-
-/// The files as read, with the config in them.
-pub struct Read {
-    /// The files.
-    pub files: Files,
-    /// Their config.
-    pub config: Arc<Config>,
-    /// Every secret that the files name.
-    pub secrets: Vec<Reference>,
-    /// Warnings and notes, a line each.
-    pub remarks: Vec<(Severity, String)>,
-}
-
-/// Files that can't be used.
-pub struct Unreadable {
-    /// The files, as far as they could be read.
-    pub files: Files,
-    /// All errors, as text for people.
-    pub errors: Vec<String>,
-}
-
-/// Reads and checks the files.
-///
-/// # Errors
-/// All errors, and the files that were read.
-pub fn read(root: &Path) -> Result<Read, Box<Unreadable>> {
-    let files = Files::read(root);
-    let loaded = config::load(&files, environment());
-    let lines = |severity| {
-        let of = loaded
-            .diagnostics
-            .iter()
-            .filter(move |d| d.code.severity() == severity);
-        of.map(|d| render::line(&files, d)).collect::<Vec<_>>()
-    };
-    let Some(config) = loaded.config else {
-        let errors = lines(Severity::Error);
-        return Err(Box::new(Unreadable { files, errors }));
-    };
-    let remarks = [Severity::Warning, Severity::Note];
-    let remarks = remarks
-        .into_iter()
-        .flat_map(|s| lines(s).into_iter().map(move |line| (s, line)))
-        .collect();
-    Ok(Read {
-        config: Arc::new(config),
-        secrets: loaded.secrets,
-        remarks,
-        files,
-    })
-}
-
-/// The environment's text variables.
-pub fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-}
-
-/// Builds a snapshot of what was read.
-///
-/// # Errors
-/// One line for each secret that can't be read.
-pub fn wire(
-    read: &Read,
-    registry: &Registry,
-    keyring: &Keyring,
-    present: Option<&Snapshot>,
-    generation: u64,
-) -> Result<Snapshot, Vec<String>> {
-    keyring.set_sealed(secret::has_sealed(&read.secrets));
-    let identity = keyring.identity().map_err(|error| vec![error])?;
-    let env = |name: &str| std::env::var(name).ok();
-    let secrets = Resolver::new(env, identity.as_ref(), keyring.path().to_owned());
-    let revision = read.files.revision().0;
-    build(
-        Arc::clone(&read.config),
-        &Context {
-            secrets: &secrets,
-            registry,
-            present,
-            generation,
-            revision,
-        },
-    )
-}
-
-/// What to watch for changes.
-pub fn watch_set(root: &Path, files: &Files, secrets: Vec<PathBuf>) -> WatchSet {
-    WatchSet::new(root, files, secrets)
-}
-
 /// The controller.
 pub struct Controller {
     runtime: Arc<Runtime>,
@@ -159,9 +58,16 @@ pub struct Controller {
     places: Places,
     surroundings: Arc<dyn Surroundings>,
     watcher: Watcher,
-    present: Read,
+    /// What the program was started with.
+    started: Arc<Config>,
+    present: Arc<Read>,
     settling: Settling,
+    /// Who waits for the outcome of the next reload.
+    asked: Vec<oneshot::Sender<Outcome>>,
 }
+
+/// When to look at the files again without being told.
+type Again = Option<Duration>;
 
 impl Controller {
     /// Takes over with what is in force.
@@ -172,20 +78,25 @@ impl Controller {
         surroundings: Arc<dyn Surroundings>,
         present: Read,
     ) -> Self {
-        let set = watch_set(
-            &places.root,
-            &present.files,
-            secret::files(&present.secrets, &present.config),
-        );
-        let watcher = Watcher::start(&runtime.tasks, set, crate::config::watch::Timing::default());
+        for path in single_files(present.watch.files()) {
+            tracing::warn!(
+                path = %path.display(),
+                "this file is mounted by itself (as by Kubernetes' subPath): a file that takes its place is never seen \
+                 here, only one written in place; mount its folder"
+            );
+        }
+        let watcher = Watcher::start(&runtime.tasks, present.watch.clone(), Timing::default());
+        runtime.reload.lock().root.clone_from(&places.root);
         Self {
             runtime,
             keyring,
             places,
             surroundings,
             watcher,
-            present,
+            started: Arc::clone(&present.config),
+            present: Arc::new(present),
             settling: Settling::default(),
+            asked: Vec::new(),
         }
     }
 
@@ -193,91 +104,105 @@ impl Controller {
     pub async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
         let drain = self.runtime.tasks.drain().clone();
         let mut changes = self.watcher.changes();
-        let mut settle: Option<Duration> = None;
+        let mut again: Again = None;
         loop {
             let settled = async {
-                match settle {
+                match again {
                     Some(left) => tokio::time::sleep(left).await,
                     None => std::future::pending().await,
                 }
             };
-            let message = tokio::select! {
+            let (message, told) = tokio::select! {
                 () = drain.cancelled() => return,
-                () = settled => Message::Files,
+                () = settled => (Message::Files, None),
                 changed = changes.changed() => match changed {
-                    Ok(()) => Message::Files,
+                    Ok(()) => (Message::Files, Some(changes.borrow_and_update().clone())),
                     Err(_) => return,
                 },
                 message = messages.recv() => match message {
-                    Some(message) => message,
+                    Some(message) => (message, None),
                     None => return,
                 },
             };
-            settle = match message {
-                Message::Files => self.reload(),
-                Message::Catalog => {
-                    self.rewire();
-                    settle
+            match message {
+                Message::Files => again = self.reload(told).await,
+                Message::Reload(asked) => {
+                    self.asked.push(asked);
+                    again = self.reload(None).await;
                 }
-            };
+                Message::Catalog => self.rewire().await,
+            }
         }
     }
 
     /// Reads the files and applies them. Where an included file has only just gone, says how long to wait for it.
-    fn reload(&mut self) -> Option<Duration> {
-        let root = self.places.root.clone();
-        let (read, errors) = match read(&root) {
-            Ok(read) => (Some(read), Vec::new()),
+    async fn reload(&mut self, told: Option<Told>) -> Again {
+        let read = match self.at_rest(told.as_ref()).await? {
+            Ok(read) => read,
             Err(unreadable) => {
-                let Unreadable { files, errors } = *unreadable;
-                self.watcher.update(watch_set(
-                    &root,
-                    &files,
-                    secret::files(&self.present.secrets, &self.present.config),
-                ));
-                (None, errors)
+                let Unreadable {
+                    files,
+                    errors,
+                    codes,
+                } = *unreadable;
+                let set = WatchSet::broken(&files, &self.present.watch);
+                self.watcher.update(set);
+                self.refuse(errors, codes);
+                return None;
             }
         };
-        let Some(read) = read else {
-            self.refuse(errors);
-            return None;
-        };
-        let gone = vanished(&self.present.files, &read.files);
+        let mut gone = vanished(&self.present.files, &read.files);
+        // What the watcher tells to be gone has been away for long enough.
+        gone.retain(|path| !told.as_ref().is_some_and(|told| told.is_gone(path)));
         if let Some(left) = self.settling.wait(&gone, Instant::now(), VANISH) {
+            self.runtime.reload.lock().missing = gone.into_iter().collect();
             return Some(left);
         }
-        self.watcher.update(watch_set(
-            &root,
-            &read.files,
-            secret::files(&read.secrets, &read.config),
-        ));
-        self.apply(read, &gone);
+        self.watcher.update(read.watch.clone());
+        self.apply(Arc::new(read)).await;
         None
     }
 
-    fn apply(&mut self, read: Read, gone: &BTreeSet<PathBuf>) {
+    /// The files once they stay as they are: what was told to have come to rest may be written again by now. `None` where
+    /// the program goes down.
+    async fn at_rest(&self, told: Option<&Told>) -> Option<Result<Read, Box<Unreadable>>> {
+        let mut before: Option<Revision> = None;
+        let mut looks = 0;
+        loop {
+            let root = self.places.root.clone();
+            let read = tokio::task::spawn_blocking(move || read(&root))
+                .await
+                .ok()?;
+            let files = match &read {
+                Ok(read) => &read.files,
+                Err(unreadable) => &unreadable.files,
+            };
+            let now = files.revision();
+            looks += 1;
+            if told.is_none_or(|told| told.fits(files)) || before == Some(now) || looks == LOOKS {
+                return Some(read);
+            }
+            before = Some(now);
+            tokio::time::sleep(REST).await;
+        }
+    }
+
+    async fn apply(&mut self, read: Arc<Read>) {
         let runtime = Arc::clone(&self.runtime);
         let present = runtime.snapshot();
-        let restart = needs_restart(&self.present.config, &read.config);
+        let restart = outcome::needs_restart(&self.started, &read.config);
         let same = read.files.revision().0 == present.revision && *read.config == *present.config;
         // A number is for a revision: a secret file that changed by itself makes a new snapshot of the same one.
         let generation = present.generation + u64::from(!same);
-        let wired = wire(
-            &read,
-            &runtime.registry,
-            &self.keyring,
-            Some(&present),
-            generation,
-        );
-        let snapshot = match wired {
-            Ok(snapshot) => snapshot,
-            Err(errors) => return self.refuse(errors),
+        let (snapshot, what) = match self.build(&read, present, generation).await {
+            Ok(built) => built,
+            Err(errors) => return self.refuse(errors, Vec::new()),
         };
         let commit = match self.surroundings.prepare(&read.config) {
             Ok(commit) => commit,
-            Err(error) => return self.refuse(vec![error]),
+            Err(error) => return self.refuse(vec![error], Vec::new()),
         };
-        for path in gone {
+        for path in vanished(&self.present.files, &read.files) {
             tracing::warn!(path = %path.display(), "an included file is gone, and what it defined with it");
         }
         for (severity, line) in read
@@ -289,10 +214,12 @@ impl Controller {
         }
         commit();
         self.put(snapshot, !same);
+        runtime.metrics().applied.inc();
         if !same {
             tracing::info!(
                 generation,
                 revision = %read.files.revision(),
+                what,
                 accounts = read.config.accounts.len(),
                 keys = read.config.keys.len(),
                 models = read.config.models.len(),
@@ -302,26 +229,46 @@ impl Controller {
         for setting in &restart {
             tracing::warn!(setting, "takes effect after a restart");
         }
-        *runtime.reload.lock() = Reload {
-            at: Timestamp::now(),
-            errors: Vec::new(),
-            restart,
-        };
+        self.note(Vec::new(), Vec::new(), restart.clone());
+        self.answer(&if same {
+            Outcome::Unchanged {
+                generation,
+                restart,
+            }
+        } else {
+            Outcome::Applied {
+                generation,
+                what,
+                restart,
+            }
+        });
         self.present = read;
     }
 
+    /// Makes the snapshot, off the threads that serve: secrets are read and opened. Says what changes, in a line.
+    async fn build(
+        &self,
+        read: &Arc<Read>,
+        present: Arc<Snapshot>,
+        generation: u64,
+    ) -> Result<(Snapshot, String), Vec<String>> {
+        let (runtime, keyring) = (Arc::clone(&self.runtime), Arc::clone(&self.keyring));
+        let (before, read) = (Arc::clone(&self.present), Arc::clone(read));
+        let root = self.places.root.clone();
+        let built = tokio::task::spawn_blocking(move || {
+            let registry = &runtime.registry;
+            let snapshot = wire(&read, registry, &keyring, Some(&present), generation)?;
+            Ok((snapshot, what(&before.config, &read.config, &root)))
+        });
+        built.await.unwrap_or_else(|e| Err(vec![e.to_string()]))
+    }
+
     /// The same config with what upstreams have told since.
-    fn rewire(&mut self) {
+    async fn rewire(&mut self) {
         let present = self.runtime.snapshot();
-        let wired = wire(
-            &self.present,
-            &self.runtime.registry,
-            &self.keyring,
-            Some(&present),
-            present.generation,
-        );
-        match wired {
-            Ok(snapshot) => self.put(snapshot, false),
+        let generation = present.generation;
+        match self.build(&self.present, present, generation).await {
+            Ok((snapshot, _)) => self.put(snapshot, false),
             Err(errors) => tracing::warn!(
                 errors = errors.join("; "),
                 "routes keep the models known before"
@@ -330,9 +277,13 @@ impl Controller {
     }
 
     fn put(&self, snapshot: Snapshot, numbered: bool) {
+        let wait = snapshot.config.state.orphan_retention;
+        let named = |id: &AccountId| snapshot.accounts.contains_key(id);
+        self.runtime.registry.retain(named, wait, Timestamp::now());
         self.runtime
             .registry
-            .retain(|id| snapshot.accounts.contains_key(id), Timestamp::now());
+            .limits
+            .retain(|owner| snapshot.names(owner), wait);
         self.runtime.put(snapshot);
         if numbered {
             let store = self.runtime.store.clone();
@@ -343,7 +294,7 @@ impl Controller {
         }
     }
 
-    fn refuse(&self, errors: Vec<String>) {
+    fn refuse(&mut self, errors: Vec<String>, codes: Vec<Code>) {
         for error in &errors {
             tracing::error!("{error}");
         }
@@ -351,21 +302,34 @@ impl Controller {
             errors = errors.len(),
             "the changed configuration is refused: the one before stays in force"
         );
-        *self.runtime.reload.lock() = Reload {
-            at: Timestamp::now(),
-            errors,
-            restart: Vec::new(),
-        };
+        self.runtime.metrics().refused.inc();
+        let restart = outcome::needs_restart(&self.started, &self.present.config);
+        self.note(errors.clone(), codes, restart);
+        self.answer(&Outcome::Refused { errors });
+    }
+
+    fn note(&self, errors: Vec<String>, codes: Vec<Code>, restart: Vec<String>) {
+        let mut reload = self.runtime.reload.lock();
+        reload.at = Timestamp::now();
+        reload.errors = errors;
+        reload.codes = codes;
+        reload.restart = restart;
+        reload.missing.clear();
+    }
+
+    fn answer(&mut self, outcome: &Outcome) {
+        for asked in self.asked.drain(..) {
+            // Who asked may have gone.
+            let _ = asked.send(outcome.clone());
+        }
     }
 }
 
-fn needs_restart(before: &Config, after: &Config) -> Vec<String> {
-    let mut settings = Vec::new();
-    if before.state.path != after.state.path {
-        settings.push("state.path".to_owned());
-    }
-    if before.secrets.identity != after.secrets.identity {
-        settings.push("secrets.identity".to_owned());
-    }
-    settings
+/// What changes, in a line.
+fn what(before: &Config, after: &Config, root: &Path) -> String {
+    let folder = root.parent().unwrap_or(Path::new(""));
+    // Neither side leaves the program.
+    let key = MarkKey::new([0; 32]);
+    let facts = |config| Facts::of(config, folder, &key);
+    plan::plan(&facts(before), &facts(after), Timestamp::now()).summary()
 }

@@ -10,6 +10,7 @@ use warp::reply::Response;
 
 use crate::base::error::Error;
 use crate::base::id::RequestId;
+use crate::base::metrics::Page;
 use crate::dispatch::{Answer, Answered};
 use crate::wire::front::Front;
 
@@ -21,11 +22,32 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A JSON body with this status.
 pub fn json(status: StatusCode, body: Vec<u8>, request: RequestId) -> Response {
-    let mut response = Response::new(Bytes::from(body).into());
+    shared(status, body.into(), request)
+}
+
+/// The same with a body that others hold too.
+fn shared(status: StatusCode, body: Bytes, request: RequestId) -> Response {
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, JSON);
     identify(headers, request);
+    response
+}
+
+/// A page of metrics.
+pub fn metrics(page: String) -> Response {
+    let mut response = Response::new(Bytes::from(page).into());
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(Page::CONTENT_TYPE));
+    response
+}
+
+/// What the metrics' own address has at every other path.
+pub fn no_metrics() -> Response {
+    let mut response = Response::new(Bytes::from_static(b"metrics are at /metrics\n").into());
+    *response.status_mut() = StatusCode::NOT_FOUND;
     response
 }
 
@@ -74,7 +96,7 @@ pub fn error(front: Front, error: &Error, request: RequestId) -> Response {
 /// An answer, whole or streamed.
 pub fn answer(front: Front, answered: Answered, request: RequestId) -> Response {
     let mut response = match answered.answer {
-        Answer::Whole(body) => json(StatusCode::OK, body, request),
+        Answer::Whole(body) => shared(StatusCode::OK, body, request),
         Answer::Stream(relay) => {
             // warp's body wants `Sync`; the stream is only ever polled by its connection.
             let body = SyncStream::new(Box::pin(

@@ -1,4 +1,4 @@
-//! The admin operations on a Unix socket in the state folder, for the command line. Whoever may open the socket (mode
+//! The admin operations and `/metrics` on a Unix socket in the state folder, for the command line and for scrapers. Whoever may open the socket (mode
 //! 0600: the gateway's own user) may use them.
 
 use std::convert::Infallible;
@@ -7,16 +7,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Collected, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixListener;
 
+use crate::base::metrics::Page;
 use crate::base::task::Tasks;
-use crate::server::{Gateway, admin};
+use crate::server::{Gateway, admin, metrics};
+
+/// Largest body of a request in bytes: a configuration is not larger.
+const MAX_BODY: usize = 64 << 20;
 
 /// The socket's place in the state folder.
 pub fn path(state: &Path) -> PathBuf {
@@ -65,7 +70,18 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (method, uri) = (request.method().clone(), request.uri().clone());
-    let done = tokio::task::spawn_blocking(move || admin::run(&gateway, &method, &uri)).await;
+    if (&method, uri.path()) == (&http::Method::GET, "/metrics") {
+        return Ok(scraped(gateway).await);
+    }
+    let body = Limited::new(request.into_body(), MAX_BODY).collect().await;
+    let done = match body.map(Collected::to_bytes) {
+        Ok(body) => {
+            tokio::task::spawn_blocking(move || admin::run(&gateway, &method, &uri, body)).await
+        }
+        Err(error) => Ok(Err(admin::Refusal::mistake(format!(
+            "the request's body can't be read: {error}"
+        )))),
+    };
     let (status, body) = match done {
         Ok(Ok(value)) => (StatusCode::OK, value.to_string()),
         Ok(Err(refusal)) => (refusal.status, refusal.body()),
@@ -77,4 +93,14 @@ async fn answer(
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;
     Ok(response)
+}
+
+/// The page of metrics, for a scraper that may open the socket.
+async fn scraped(gateway: Arc<Gateway>) -> Response<Full<Bytes>> {
+    let made = tokio::task::spawn_blocking(move || metrics::page(&gateway)).await;
+    let mut response = Response::new(Full::from(made.unwrap_or_default()));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(Page::CONTENT_TYPE));
+    response
 }

@@ -4,19 +4,20 @@
 //! was cut off, since the schema's number changes last.
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use serde::{Deserialize, Serialize};
 
 use super::log::{self, Sizes};
-use super::open::Fault;
+use super::open::{self, Fault};
 use super::record::{LogRecord, TryRecord};
-use super::table::{self, META, META_NEEDS, META_SCHEMA, ORPHAN, STANDING, USAGE};
+use super::table::{self, META, META_NEEDS, META_SCHEMA, META_SIZES, USAGE};
 
 /// A step from one schema to the next.
 pub(super) type Migration = fn(&Database) -> Result<(), Fault>;
 
 /// The steps of `agp.redb`.
-pub(super) const STATE: &[Migration] = &[standings];
+pub(super) const STATE: &[Migration] = &[lay_state_tables, lay_state_tables];
 /// The steps of `agp-log.redb`.
-pub(super) const LOG: &[Migration] = &[numbered_rows];
+pub(super) const LOG: &[Migration] = &[numbered_rows, bodies];
 
 /// Rows moved in one transaction.
 const CHUNK: usize = 4096;
@@ -54,11 +55,42 @@ pub(super) fn mark(txn: &WriteTransaction, schema: u32) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Schema 2 of the state file: why accounts are out of use, and when they left the configuration.
-fn standings(db: &Database) -> Result<(), Fault> {
+/// A schema of the state file that only brings new tables: 2 those of standings and orphans, 3 those of
+/// catalogs and of budgets: an older agp would spend without booking.
+fn lay_state_tables(db: &Database) -> Result<(), Fault> {
     let txn = db.begin_write()?;
-    txn.open_table(STANDING)?;
-    txn.open_table(ORPHAN)?;
+    open::lay_state(&txn)?;
+    txn.commit()?;
+    Ok(())
+}
+
+/// [`Sizes`] before schema 3 of the log.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct OldSizes {
+    pub(super) rows: u64,
+    pub(super) usage: u64,
+    pub(super) peak: u64,
+}
+
+/// Schema 3 of the log: bodies.
+fn bodies(db: &Database) -> Result<(), Fault> {
+    let txn = db.begin_write()?;
+    open::lay_log(&txn)?;
+    let old: Option<OldSizes> = {
+        let meta = txn.open_table(META)?;
+        let found = meta.get(META_SIZES)?;
+        found.and_then(|value| table::decode(value.value()))
+    };
+    // Where the step before has only just been taken, they have their new form already.
+    if let Some(old) = old {
+        let sizes = Sizes {
+            rows: old.rows,
+            usage: old.usage,
+            bodies: 0,
+            peak: old.peak,
+        };
+        sizes.store(&txn)?;
+    }
     txn.commit()?;
     Ok(())
 }
@@ -100,7 +132,7 @@ fn move_rows(db: &Database) -> Result<bool, Fault> {
         for row in txn.open_table(OLD_LOG)?.iter()?.take(CHUNK) {
             let (id, value) = row?;
             last = Some(id.value());
-            let Some(mut record) = table::decode::<LogRecord>(value.value()) else {
+            let Some(mut record) = table::decode_grown::<LogRecord>(value.value()) else {
                 continue;
             };
             for call in tries.range((id.value(), 0)..=(id.value(), u16::MAX))? {

@@ -3,22 +3,24 @@
 //! A record that gains a field gets a new version byte and a decoder for the old one; a table that changes its key gets
 //! a new schema number. Deliberately absent: any secret outside a sealed value.
 
-use redb::TableDefinition;
+use redb::{Key, TableDefinition, Value};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::crypt::DataKey;
-use super::record::{SignatureRecord, TokenRecord};
+use super::open::Fault;
+use super::record::{BudgetOwner, LogRecord, SignatureRecord, TokenRecord};
+use super::usage::UsageSums;
 use crate::base::id::{AccountId, KeyId};
 use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 use crate::ir::SignatureFamily;
 
 /// The schema of `agp.redb` that this program writes.
-pub(super) const STATE_SCHEMA: u32 = 2;
+pub(super) const STATE_SCHEMA: u32 = 3;
 /// The schema of `agp-log.redb` that this program writes.
-pub(super) const LOG_SCHEMA: u32 = 2;
+pub(super) const LOG_SCHEMA: u32 = 3;
 
 type Bytes = &'static [u8];
 type Digest = &'static [u8; 32];
@@ -50,6 +52,8 @@ pub(super) const SIGNATURE_BY_CALL: TableDefinition<(&str, &str), Bytes> =
 pub(super) const STANDING: TableDefinition<&str, Bytes> = TableDefinition::new("standing");
 /// Account that is not in the configuration to the time it left, in milliseconds. Since schema 2.
 pub(super) const ORPHAN: TableDefinition<&str, i64> = TableDefinition::new("orphan");
+/// Owner (a key's digest behind `0`, a group's name behind `1`) to [`super::BudgetRecord`]. Since schema 3.
+pub(super) const BUDGET: TableDefinition<Bytes, Bytes> = TableDefinition::new("budget");
 
 /// Row number to [`super::LogRecord`] without its tries. Numbers rise in the order in which requests ended.
 pub(super) const LOG: TableDefinition<u64, Bytes> = TableDefinition::new("log_row");
@@ -62,8 +66,59 @@ pub(super) const LOG_BY_VALUE: TableDefinition<(u64, u8, &str), Bytes> =
     TableDefinition::new("log_by_value");
 /// Block of rows to the earliest and the latest time in it, in milliseconds.
 pub(super) const LOG_SPAN: TableDefinition<u64, (i64, i64)> = TableDefinition::new("log_span");
+/// Request id to the bodies of the request, compressed and sealed: see [`super::body`]. Ids sort by the time at which
+/// requests began, so that the oldest go first. Since schema 3.
+pub(super) const BODY: TableDefinition<u128, Bytes> = TableDefinition::new("body");
 /// Quarter hour since 1970, kind of roll-up and name to [`super::UsageSums`].
 pub(super) const USAGE: TableDefinition<(u32, u8, &str), Bytes> = TableDefinition::new("usage");
+
+/// Upstream to [`super::CatalogRecord`]. Since schema 3.
+pub(super) const CATALOG: TableDefinition<&str, Bytes> = TableDefinition::new("catalog");
+
+/// What is done with each table of a file.
+pub(super) trait Visit {
+    /// Does it with one.
+    fn table<K: Key + 'static, V: Value + 'static>(
+        &mut self,
+        table: TableDefinition<'static, K, V>,
+    ) -> Result<(), Fault>;
+}
+
+/// Visits each table of `agp.redb`. This is the one list of them: a new table comes in here, with a new schema number and
+/// a step in [`super::migrate::STATE`], and is laid, checked, and carried into backups from then on.
+pub(super) fn visit_state(visit: &mut impl Visit) -> Result<(), Fault> {
+    visit.table(META)?;
+    visit.table(TOKEN)?;
+    visit.table(ACCOUNT)?;
+    visit.table(QUOTA)?;
+    visit.table(COOLDOWN)?;
+    visit.table(STANDING)?;
+    visit.table(ORPHAN)?;
+    visit.table(BUDGET)?;
+    visit.table(SIGNATURE)?;
+    visit.table(SIGNATURE_SEEN)?;
+    visit.table(SIGNATURE_BY_AGE)?;
+    visit.table(SIGNATURE_BY_CALL)?;
+    visit.table(CATALOG)
+}
+
+/// The same for `agp-log.redb`.
+pub(super) fn visit_log(visit: &mut impl Visit) -> Result<(), Fault> {
+    visit.table(META)?;
+    visit.table(LOG)?;
+    visit.table(LOG_BY_ID)?;
+    visit.table(LOG_BY_VALUE)?;
+    visit.table(LOG_SPAN)?;
+    visit.table(TRY)?;
+    visit.table(BODY)?;
+    visit.table(USAGE)
+}
+
+/// Those whose key is an account: what is known of one that left the configuration is forgotten in all of them.
+pub(super) const BY_ACCOUNT: [TableDefinition<&str, Bytes>; 3] = [TOKEN, ACCOUNT, STANDING];
+/// Those whose key is an account and a model.
+pub(super) const BY_ACCOUNT_AND_MODEL: [TableDefinition<(&str, &str), Bytes>; 2] =
+    [QUOTA, COOLDOWN];
 
 /// In [`META`]: the schema number, `u32`.
 pub(super) const META_SCHEMA: &str = "schema";
@@ -79,8 +134,16 @@ pub(super) const META_NEXT_ROW: &str = "next_row";
 /// In [`META`] of the log: [`super::log::Sizes`].
 pub(super) const META_SIZES: &str = "sizes";
 
-/// The version byte of every value written at present.
+/// The version byte of values that have the fields that they had at first.
 const V1: u8 = 1;
+/// The version byte of [`Grown`] values.
+const V2: u8 = 2;
+
+/// A value that gained one field at its end, whose encoding is a zero where nothing is known: an absent number, or 0.
+pub(super) trait Grown: Serialize + DeserializeOwned {}
+
+impl Grown for LogRecord {}
+impl Grown for UsageSums {}
 
 /// Encodes a value; `None` in the impossible case that postcard refuses it.
 pub(super) fn encode<T: Serialize>(value: &T) -> Option<Vec<u8>> {
@@ -95,6 +158,32 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// Encodes a value that gained a field.
+pub(super) fn encode_grown<T: Grown>(value: &T) -> Option<Vec<u8>> {
+    postcard::to_extend(value, vec![V2]).ok()
+}
+
+/// Decodes what [`encode_grown`] gave, or what [`encode`] gave when the value lacked its last field.
+pub(super) fn decode_grown<T: Grown>(bytes: &[u8]) -> Option<T> {
+    let whole = |bytes: &[u8]| match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Some(value),
+        _ => None,
+    };
+    match bytes.split_first() {
+        Some((&V2, rest)) => whole(rest),
+        Some((&V1, rest)) => whole(&[rest, &[0]].concat()),
+        _ => None,
+    }
+}
+
+/// The key of an owner's row in [`BUDGET`].
+pub(super) fn budget_key(owner: &BudgetOwner) -> Vec<u8> {
+    match owner {
+        BudgetOwner::Key(digest) => [&[0], digest.as_slice()].concat(),
+        BudgetOwner::Group(name) => [&[1], name.as_bytes()].concat(),
     }
 }
 
@@ -229,6 +318,51 @@ mod tests {
         assert_eq!(decode::<u32>(&[2, 7]), None);
         assert_eq!(decode::<u32>(&[]), None);
         assert_eq!(decode::<u32>(&[1, 7, 7]), None, "bytes left over");
+    }
+
+    #[test]
+    fn values_that_gained_a_field_are_read_without_it() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct New {
+            name: String,
+            cost: Option<u64>,
+        }
+        impl Grown for New {}
+        let new = |cost| New {
+            name: "a".to_owned(),
+            cost,
+        };
+        let old = encode(&("a".to_owned(),)).unwrap();
+        assert_eq!(decode_grown(&old), Some(new(None)));
+        let bytes = encode_grown(&new(Some(7))).unwrap();
+        assert_eq!(decode_grown(&bytes), Some(new(Some(7))));
+        assert_eq!(decode::<New>(&bytes), None);
+        assert_eq!(decode_grown::<New>(&[&bytes[..], &[0]].concat()), None);
+        assert_eq!(decode_grown::<New>(&[3, 0]), None);
+    }
+
+    #[test]
+    fn a_log_row_and_sums_without_a_cost_are_read() {
+        let mut record = LogRecord::new(
+            crate::base::id::RequestId::from_u128(7),
+            Timestamp(1),
+            crate::base::id::Dialect::Anthropic,
+        );
+        record.more_verdicts = 3;
+        let mut old = encode(&record).unwrap();
+        assert_eq!(old.pop(), Some(0), "no cost");
+        assert_eq!(decode_grown(&old), Some(record.clone()));
+        record.cost = Some(12);
+        assert_eq!(decode_grown(&encode_grown(&record).unwrap()), Some(record));
+        let mut sums = UsageSums {
+            requests: 2,
+            ..UsageSums::default()
+        };
+        let mut old = encode(&sums).unwrap();
+        assert_eq!(old.pop(), Some(0), "no cost");
+        assert_eq!(decode_grown(&old), Some(sums.clone()));
+        sums.cost = 5;
+        assert_eq!(decode_grown(&encode_grown(&sums).unwrap()), Some(sums));
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use super::holder::Holder;
 use super::record::{
-    AccountRecord, CooldownRecord, QuotaRecord, SignatureRecord, StandingRecord, TokenRecord,
+    AccountRecord, BudgetRecord, CatalogRecord, CooldownRecord, QuotaRecord, SignatureRecord,
+    StandingRecord, TokenRecord,
 };
 use crate::base::time::Timestamp;
 
@@ -11,12 +13,12 @@ use crate::base::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// Another process has the file open.
-    #[error(
-        "`{file}` is in use by another process: stop that one, or give this one another `state.path`"
-    )]
+    #[error("{}", in_use(file, holder.as_ref()))]
     Locked {
         /// The file.
         file: String,
+        /// Who has it open; `None` where that can't be told.
+        holder: Option<Holder>,
     },
     /// The file was written by a newer agp.
     #[error(
@@ -43,7 +45,7 @@ pub enum StoreError {
         detail: String,
     },
     /// The data key can't be made, wrapped or unwrapped.
-    #[error("the key of the stored tokens: {0}")]
+    #[error("the key of what is stored encrypted: {0}")]
     Key(String),
     /// The disk refused.
     #[error("`{file}`: {detail}")]
@@ -64,6 +66,12 @@ pub enum StoreError {
     Thread(String),
 }
 
+/// What is in the way of opening a file, and what to do.
+fn in_use(file: &str, holder: Option<&Holder>) -> String {
+    let who = holder.map_or_else(|| "another process".to_owned(), Holder::to_string);
+    format!("`{file}` is in use by {who}: stop that one, or give this one another `state.path`")
+}
+
 /// How long and how much is kept: agp-toml.md `[state]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
@@ -73,7 +81,10 @@ pub struct Retention {
     pub log_rows: u64,
     /// Bytes of disk that `agp-log.redb` takes at most: before that, its oldest rows are forgotten.
     pub log_bytes: u64,
-    /// What is known of an account that left the configuration is forgotten after this.
+    /// Bodies of requests that began before this are forgotten.
+    pub body_age: Duration,
+    /// What is known of an account that left the configuration is forgotten after this; a list of models that was not
+    /// renewed for so long too.
     pub orphan_age: Duration,
 }
 
@@ -83,6 +94,7 @@ impl Default for Retention {
             log_age: Duration::from_hours(30 * 24),
             log_rows: 1_000_000,
             log_bytes: 2 << 30,
+            body_age: Duration::from_hours(3 * 24),
             orphan_age: Duration::from_hours(30 * 24),
         }
     }
@@ -121,6 +133,8 @@ pub struct Options {
     pub queue_logs: usize,
     /// Most bytes of them.
     pub queue_log_bytes: usize,
+    /// Most bytes held for bodies, from the begin of their requests until they are written.
+    pub body_bytes: usize,
     /// redb's cache for each file, in bytes.
     pub cache_bytes: usize,
 }
@@ -143,6 +157,7 @@ impl Default for Options {
             queue_row_bytes: 32 << 20,
             queue_logs: 16_384,
             queue_log_bytes: 16 << 20,
+            body_bytes: 64 << 20,
             cache_bytes: 8 << 20,
         }
     }
@@ -174,6 +189,8 @@ pub struct Health {
     pub dropped_logs: u64,
     /// Other writes that were lost since the start.
     pub dropped_writes: u64,
+    /// Bodies that were lost since the start: for want of room, or since they could not be encrypted.
+    pub dropped_bodies: u64,
     /// Log rows that wait.
     pub queued_logs: usize,
     /// Other writes that wait.
@@ -202,6 +219,10 @@ pub struct Learned {
     pub cooldowns: Vec<CooldownRecord>,
     /// Accounts that were out of use, and why; one whose fingerprint is not that of the configured credential is void.
     pub standings: Vec<StandingRecord>,
+    /// What keys and groups have used.
+    pub budgets: Vec<BudgetRecord>,
+    /// Lists of models, however old.
+    pub catalogs: Vec<CatalogRecord>,
     /// Signatures, the last used first.
     pub signatures: Vec<SignatureRecord>,
     /// Rows that could not be read. They are left as they are.

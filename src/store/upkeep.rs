@@ -18,6 +18,7 @@ use super::log::Sizes;
 use super::open::{Fault, File, guarded};
 use super::place::{self, FilePlace, Place as _};
 use super::record::LogRecord;
+use super::table::Visit;
 use super::{Options, StoreError, query, table};
 use crate::base::time::Timestamp;
 
@@ -143,19 +144,13 @@ pub(super) fn copy_to(from: &ReadTransaction, to: &Path) -> Result<(), StoreErro
 }
 
 fn copy_state(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), Fault> {
-    let mut copied = 0;
-    copy(from, to, table::META, &mut copied)?;
-    copy(from, to, table::TOKEN, &mut copied)?;
-    copy(from, to, table::ACCOUNT, &mut copied)?;
-    copy(from, to, table::QUOTA, &mut copied)?;
-    copy(from, to, table::COOLDOWN, &mut copied)?;
-    copy(from, to, table::STANDING, &mut copied)?;
-    copy(from, to, table::ORPHAN, &mut copied)?;
-    copy(from, to, table::SIGNATURE, &mut copied)?;
-    copy(from, to, table::SIGNATURE_SEEN, &mut copied)?;
-    copy(from, to, table::SIGNATURE_BY_AGE, &mut copied)?;
-    copy(from, to, table::SIGNATURE_BY_CALL, &mut copied)?;
-    let there = from.list_tables()?.count();
+    let mut copy = Copy {
+        from,
+        to,
+        copied: 0,
+    };
+    table::visit_state(&mut copy)?;
+    let (copied, there) = (copy.copied, from.list_tables()?.count());
     if there == copied {
         return Ok(());
     }
@@ -164,19 +159,26 @@ fn copy_state(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), Fault
     Err(Fault::Db(redb::Error::Corrupted(text)))
 }
 
-fn copy<K: Key + 'static, V: Value + 'static>(
-    from: &ReadTransaction,
-    to: &WriteTransaction,
-    name: TableDefinition<K, V>,
-    copied: &mut usize,
-) -> Result<(), Fault> {
-    let mut target = to.open_table(name)?;
-    for row in from.open_table(name)?.iter()? {
-        let (key, value) = row?;
-        target.insert(key.value(), value.value())?;
+/// Copies each table into another file.
+struct Copy<'a> {
+    from: &'a ReadTransaction,
+    to: &'a WriteTransaction,
+    copied: usize,
+}
+
+impl Visit for Copy<'_> {
+    fn table<K: Key + 'static, V: Value + 'static>(
+        &mut self,
+        table: TableDefinition<'static, K, V>,
+    ) -> Result<(), Fault> {
+        let mut target = self.to.open_table(table)?;
+        for row in self.from.open_table(table)?.iter()? {
+            let (key, value) = row?;
+            target.insert(key.value(), value.value())?;
+        }
+        self.copied += 1;
+        Ok(())
     }
-    *copied += 1;
-    Ok(())
 }
 
 /// Makes a renaming last. Where the folder can't be synced, the renaming holds all the same unless the power goes.
@@ -221,9 +223,10 @@ fn hold(path: &Path) -> Result<Option<Database>, StoreError> {
     if !path.exists() {
         return Ok(None);
     }
-    match guarded(|| place_of(path).open(false)) {
+    let file = File::state(Box::new(place_of(path)));
+    match guarded(|| file.place.open(false)) {
         Ok(db) => Ok(Some(db)),
-        Err(fault) => match fault.tell(&path.display().to_string(), table::STATE_SCHEMA) {
+        Err(fault) => match file.tell(&fault) {
             locked @ StoreError::Locked { .. } => Err(locked),
             _ => Ok(None),
         },
@@ -329,7 +332,7 @@ fn unreadable_state(db: &Database, key: Option<&DataKey>) -> Result<usize, Fault
 fn unreadable_log(db: &Database) -> Result<usize, Fault> {
     let mut unreadable = 0;
     for row in db.begin_read()?.open_table(table::LOG)?.iter()? {
-        let record: Option<LogRecord> = table::decode(row?.1.value());
+        let record: Option<LogRecord> = table::decode_grown(row?.1.value());
         unreadable += usize::from(record.is_none());
     }
     Ok(unreadable)

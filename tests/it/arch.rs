@@ -55,6 +55,8 @@ const AT_HOME: &[(&str, &[&str])] = &[
             "cli/account.rs",
             "cli/ask.rs",
             "cli/explain.rs",
+            "cli/key/",
+            "cli/logs.rs",
             "cli/pick.rs",
             "cli/state.rs",
             "cli/status.rs",

@@ -58,6 +58,11 @@ pub(super) const CASES: &[(&str, Code, &str)] = &[
         "server.lisen",
     ),
     (
+        "version = 1\n[server]\nlisten = \"127.0.0.1:80\"\nmetrics = { listen = §\"127.0.0.1:80\" }",
+        Value,
+        "server.metrics.listen",
+    ),
+    (
         "version = 1\n[server]\nlisten = §\"localhost\"",
         Value,
         "server.listen",

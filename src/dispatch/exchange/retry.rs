@@ -7,18 +7,20 @@ use tokio::time::Instant;
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::time::Timestamp;
+use crate::dispatch::blocked::{Blocked, Refused};
 use crate::dispatch::exchange::Exchange;
 use crate::dispatch::plan::{Facts, Next};
-use crate::dispatch::queue::{Blocked, Refused};
 use crate::dispatch::refusal;
 use crate::dispatch::seat::{Excluded, Held};
+use crate::dispatch::wanted::Wanted;
 use crate::pool::failure::{Class, Failure};
 
 impl Exchange {
     pub(super) async fn first_seat(&mut self) -> Result<Held, Error> {
         let timeout = self.snapshot.config.routing.queue_timeout;
         match self.seat(Excluded::default(), timeout).await {
-            Ok(held) => {
+            Ok(mut held) => {
+                self.admission = held.admission.take();
                 let (verdicts, more) = self.seating.verdicts(Some(&held));
                 self.ticket.verdicts(verdicts, more);
                 Ok(held)
@@ -29,13 +31,14 @@ impl Exchange {
 
     async fn seat(&mut self, excluded: Excluded, timeout: Duration) -> Result<Held, Refused> {
         let began = Instant::now();
-        let tag = excluded.is_empty().then(|| self.seating.tag());
-        let seating = self.seating.clone();
+        let wanted = Wanted {
+            seating: self.seating.clone(),
+            excluded,
+            admit: self.admission.is_none(),
+        };
         let max = self.snapshot.config.routing.max_queue as usize;
         let queue = Arc::clone(&self.dispatcher.queue);
-        let seat = queue
-            .acquire(tag, move || seating.take(&excluded), timeout, max)
-            .await;
+        let seat = queue.acquire(wanted, timeout, max).await;
         self.ticket.waited(began.elapsed());
         seat
     }
@@ -44,7 +47,7 @@ impl Exchange {
     fn no_seat(&mut self, refused: Refused) -> Error {
         let (verdicts, more) = self.seating.verdicts(None);
         self.ticket.verdicts(verdicts, more);
-        refusal::told(refused, Timestamp::now())
+        refusal::told(refused, &self.seating.key, Timestamp::now())
     }
 
     /// A try failed before anything reached the client: the next place and host, or the error to tell.
@@ -65,12 +68,10 @@ impl Exchange {
             now,
             another_host: next_host.is_some(),
         };
+        let fresh = self.plan.refreshed();
         let next = self.plan.after(failure, facts);
-        // A stale token is no news about the account until a fresh one is refused too.
         if next != Next::Refresh {
-            self.dispatcher
-                .runtime
-                .failed(held.seat(), held.target(), failure);
+            self.blame(&held, failure, fresh);
         }
         match next {
             Next::NextHost => Ok((held, next_host.unwrap_or(host))),
@@ -95,6 +96,21 @@ impl Exchange {
         }
     }
 
+    /// Holds a failure against whom it concerns. A stale token is no news about the account until a fresh one is refused
+    /// too, also where nothing is tried again.
+    pub(super) fn blame(&self, held: &Held, failure: &Failure, fresh: bool) {
+        match &self.token {
+            Some(stale) if failure.class == Class::AuthExpired && !fresh => {
+                let credential = &held.seat().account.credential;
+                credential.refuse(stale, Timestamp::now());
+            }
+            _ => {
+                let runtime = &self.dispatcher.runtime;
+                runtime.failed(held.seat(), held.target(), failure);
+            }
+        }
+    }
+
     async fn other(
         &mut self,
         held: Held,
@@ -102,9 +118,9 @@ impl Exchange {
         or_same: Option<Duration>,
         until: Timestamp,
     ) -> Result<(Held, usize), Error> {
-        let account = held.seat().account.id.clone();
+        let account = held.seat().account.number;
         if !self.tried.accounts.contains(&account) {
-            self.tried.accounts.push(account.clone());
+            self.tried.accounts.push(account);
         }
         if failure.class == Class::OauthConfig {
             self.tried
@@ -121,7 +137,7 @@ impl Exchange {
             Class::RateLimited | Class::QuotaExhausted | Class::Capacity
         );
         if or_same.is_none() && !passes {
-            self.barred.accounts.push(account.clone());
+            self.barred.accounts.push(account);
         }
         let blocked = match self.seating.take(&self.tried) {
             Ok(free) => {
@@ -158,6 +174,8 @@ impl Exchange {
 
     fn seated(&mut self, held: Held) -> (Held, usize) {
         self.plan.new_account();
+        let (verdicts, _) = self.seating.verdicts(Some(&held));
+        self.ticket.later_verdicts(verdicts);
         let host = held.target().upstream.first_host(Timestamp::now());
         (held, host)
     }

@@ -1,12 +1,54 @@
 //! What selection promises, by cases and by laws.
 
+use std::ops::ControlFlow;
+
 use proptest::prelude::*;
 
-use super::*;
+use super::{Best, Choice, Draw, Pick, Pool, mix};
+use crate::base::time::Timestamp;
+use crate::pool::candidate::{Fixed, NEVER, Verdict, share};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 
-/// Slots rise with the index; some may be missing.
+/// One account as it stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Candidate {
+    /// Its name here.
+    slot: usize,
+    tier: u32,
+    weight: f64,
+    remaining: Option<f64>,
+    health: f64,
+    ready_at: Timestamp,
+    exhausted: bool,
+    in_flight: u32,
+    limit: Option<u32>,
+    excluded: bool,
+    hash: u64,
+}
+
+impl Candidate {
+    fn fixed(&self) -> Fixed {
+        Fixed {
+            hash: self.hash,
+            weight: self.weight,
+            tier: self.tier,
+        }
+    }
+
+    fn verdict(&self, now: Timestamp) -> Verdict {
+        if self.excluded {
+            Verdict::Excluded
+        } else if self.ready_at > now {
+            Verdict::closed(self.ready_at, self.exhausted)
+        } else if self.limit.is_some_and(|limit| self.in_flight >= limit) {
+            Verdict::Full
+        } else {
+            Verdict::Usable
+        }
+    }
+}
+
 impl Pool for [Candidate] {
     fn len(&self) -> usize {
         <[Candidate]>::len(self)
@@ -16,12 +58,40 @@ impl Pool for [Candidate] {
         self[index].fixed()
     }
 
-    fn at(&self, index: usize) -> Candidate {
-        self[index]
-    }
-
     fn best(&self) -> Best {
         Best::of(self.iter().map(Candidate::fixed))
+    }
+
+    fn verdict(&self, index: usize, now: Timestamp) -> Verdict {
+        self[index].verdict(now)
+    }
+
+    fn share(&self, index: usize, _: Timestamp) -> f64 {
+        share(self[index].remaining, self[index].health)
+    }
+
+    fn in_flight(&self, index: usize) -> u32 {
+        self[index].in_flight
+    }
+
+    fn each<B>(
+        &self,
+        from: usize,
+        now: Timestamp,
+        mut told: impl FnMut(usize, Verdict, u32) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        self.iter()
+            .enumerate()
+            .skip(from)
+            .try_for_each(|(index, c)| told(index, c.verdict(now), c.in_flight))
+    }
+}
+
+/// What the real function says, with the slot of the one that it picked.
+fn select(list: &[Candidate], pick: Pick, home: Option<u64>, draw: Draw, now: Timestamp) -> Choice {
+    match super::select(list, pick, home, draw, now) {
+        Choice::Use(index) => Choice::Use(list[index].slot),
+        other => other,
     }
 }
 
@@ -173,7 +243,7 @@ fn weight_zero_only_when_no_other_can() {
     list[1].weight = 0.0;
     for bits in 0..1000 {
         let draw = Draw::new(mix(bits));
-        let choice = select(list.as_slice(), Pick::Weighted, None, draw, NOW);
+        let choice = select(&list, Pick::Weighted, None, draw, NOW);
         assert_eq!(choice, Choice::Use(0));
         assert_eq!(home_of(&list, Pick::Weighted, bits), 0);
     }
@@ -206,7 +276,7 @@ fn says_what_to_wait_for() {
     let say = |list: &[Candidate]| pick_of(list, Pick::Weighted);
     let c = candidate;
     assert_eq!(say(&[]), Choice::Exhausted);
-    assert_eq!(say(&[busy(c(0))]), Choice::Full);
+    assert_eq!(say(&[busy(c(0))]), Choice::Full(NEVER));
     assert_eq!(say(&[cooling(c(0), NEVER.0)]), Choice::NeedsPerson);
     let not_for_it = Candidate {
         excluded: true,
@@ -232,7 +302,7 @@ fn says_what_to_wait_for() {
     );
     assert_eq!(
         say(&[empty(c(0), 2_000_000), busy(c(1)), cooling(c(2), NEVER.0)]),
-        Choice::Full
+        Choice::Full(Timestamp(2_000_000))
     );
     // A reset that has passed is no hurdle.
     assert_eq!(say(&[empty(c(0), NOW.0)]), Choice::Use(0));
@@ -345,7 +415,7 @@ proptest! {
     fn never_picks_an_unusable_one_and_always_finds_a_usable_one(
         list in any_list(), pick in any_pick(), home: Option<u64>, bits: u64
     ) {
-        match select(list.as_slice(), pick, home, Draw::new(bits), NOW) {
+        match select(&list, pick, home, Draw::new(bits), NOW) {
             Choice::Use(slot) => {
                 prop_assert!(usable(&list[slot]));
                 let best = list.iter().filter(|c| usable(c)).map(|c| c.tier).min();
@@ -386,5 +456,80 @@ proptest! {
             let after = home_of(&fewer, Pick::Weighted, conversation);
             prop_assert!(before == after || before == gone);
         }
+    }
+}
+
+fn any_heavy() -> impl Strategy<Value = Candidate> {
+    (0.5f64..8.0, proptest::option::of(0.05f64..1.0), 0.1f64..1.0).prop_map(
+        |(weight, remaining, health)| Candidate {
+            weight,
+            remaining,
+            health,
+            ..candidate(0)
+        },
+    )
+}
+
+fn any_unusable(c: Candidate, kind: u8) -> Candidate {
+    match kind % 4 {
+        0 => cooling(c, 2_000_000),
+        1 => empty(c, 2_000_000),
+        2 => busy(c),
+        _ => Candidate {
+            excluded: true,
+            ..c
+        },
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+    #[test]
+    fn shares_are_weight_times_quota_times_health(
+        heavy in proptest::collection::vec(any_heavy(), 2..6), crowd in prop_oneof![Just(0usize), Just(8), Just(250)],
+        kind: u8
+    ) {
+        // Alone they are drawn by lot; in a crowd that cannot serve all are looked at.
+        let mut list: Vec<_> = heavy.clone();
+        list.extend(pool(crowd).into_iter().map(|c| any_unusable(c, kind)));
+        for (slot, c) in list.iter_mut().enumerate() {
+            c.slot = slot;
+        }
+        let parts: Vec<f64> = heavy
+            .iter()
+            .map(|c| c.weight * share(c.remaining, c.health))
+            .collect();
+        let all: f64 = parts.iter().sum();
+        for (share, part) in shares(&list, Pick::Weighted).iter().zip(parts) {
+            prop_assert!((share - part / all).abs() < 0.02, "{} {}", share, part / all);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_conversation_moves_only_when_it_must(
+        list in any_list(), pick in any_pick(), home: u64, changes in proptest::collection::vec((0usize..12, any::<u8>()), 0..6)
+    ) {
+        let at = |list: &[Candidate]| select(list, pick, Some(home), Draw::new(home ^ 5), NOW);
+        let Choice::Use(first) = at(&list) else {
+            return Ok(());
+        };
+        prop_assume!(pick != Pick::FillFirst);
+        // Whatever happens to others, it stays.
+        let mut others = list.clone();
+        for (index, kind) in changes {
+            if let Some(c) = others.get_mut(index).filter(|c| c.slot != first) {
+                *c = any_unusable(Candidate { limit: Some(1), ..*c }, kind);
+            }
+        }
+        prop_assert_eq!(at(&others), Choice::Use(first));
+        // Its own account can not serve: it goes elsewhere, always the same way, and returns.
+        let mut away = list.clone();
+        away[first] = cooling(away[first], 2_000_000);
+        prop_assert_ne!(at(&away), Choice::Use(first));
+        prop_assert_eq!(at(&away), at(&away));
+        away[first] = list[first];
+        prop_assert_eq!(at(&away), Choice::Use(first));
     }
 }
