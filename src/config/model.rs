@@ -50,10 +50,10 @@ pub struct Config {
 /// A key that is read but has no effect so far (see [`crate::config::pending`]), as written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inert {
-    /// The keys on the way to it; of `[groups.*]` also the tables themselves.
+    /// The keys on the way to it.
     pub path: Vec<String>,
-    /// Its value; `None` for a table.
-    pub value: Option<Written>,
+    /// Its value.
+    pub value: Written,
 }
 
 /// A value as written.

@@ -7,6 +7,7 @@
 
 mod folders;
 mod mounts;
+mod stamp;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -14,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -23,6 +23,8 @@ use crate::config::source::{self, Files};
 use crate::config::watch::folders::Folders;
 
 pub use mounts::single_files;
+pub use stamp::Told;
+use stamp::{Seen, Stamp};
 
 /// How long things take. The defaults are those of agp-toml.md and architecture.md 2.2.
 #[derive(Debug, Clone, Copy)]
@@ -126,64 +128,6 @@ impl WatchSet {
 
     fn is_include(&self, path: &Path) -> bool {
         path != self.root && !self.others.iter().any(|other| other == path)
-    }
-}
-
-/// What a file was found to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stamp {
-    /// Not there, or not readable.
-    Absent,
-    /// There, with nothing in it.
-    Empty,
-    /// There, with bytes of this digest.
-    Bytes([u8; 32]),
-}
-
-impl Stamp {
-    fn of(digest: [u8; 32]) -> Self {
-        let nothing: [u8; 32] = Sha256::digest(b"").into();
-        if digest == nothing {
-            Self::Empty
-        } else {
-            Self::Bytes(digest)
-        }
-    }
-
-    fn read(path: &Path) -> Self {
-        match source::read_bounded(path, source::MAX_FILE) {
-            Ok(Some(bytes)) => Self::of(Sha256::digest(&bytes).into()),
-            // Too large: its size is what can be told of it.
-            Ok(None) => std::fs::metadata(path).map_or(Self::Absent, |meta| {
-                Self::Bytes(Sha256::digest(meta.len().to_be_bytes()).into())
-            }),
-            Err(_) => Self::Absent,
-        }
-    }
-}
-
-type Seen = BTreeMap<PathBuf, Stamp>;
-
-/// How the files were when they had come to rest.
-#[derive(Debug, Clone, Default)]
-pub struct Told {
-    /// Counts what was told.
-    count: u64,
-    seen: Arc<Seen>,
-}
-
-impl Told {
-    /// Whether these files hold what was told.
-    pub fn fits(&self, files: &Files) -> bool {
-        files.iter().all(|file| {
-            let seen = self.seen.get(&file.path);
-            seen.is_none_or(|stamp| *stamp == Stamp::of(file.digest))
-        })
-    }
-
-    /// Whether a file was away or empty, for long enough where it is an included one.
-    pub fn is_gone(&self, path: &Path) -> bool {
-        matches!(self.seen.get(path), Some(Stamp::Absent | Stamp::Empty))
     }
 }
 
@@ -349,7 +293,8 @@ impl Watching {
         }
     }
 
-    /// Takes a new set over. What was known of its files stays known; what is new counts as it was read.
+    /// Takes a new set over. What was known of its files stays known; what is new counts as it was read, and what nobody has
+    /// read, because it came a moment ago, is a change.
     async fn adopt(&mut self, folders: &mut Folders) -> Duration {
         let set = self.shared.set.lock().clone();
         let taken = std::mem::replace(folders, Folders::none());
@@ -357,10 +302,10 @@ impl Watching {
         *folders = back;
         let before = std::mem::take(&mut self.last);
         self.last = seen
-            .iter()
-            .map(|(path, stamp)| {
+            .keys()
+            .filter_map(|path| {
                 let known = before.get(path).or_else(|| set.known.get(path));
-                (path.clone(), *known.unwrap_or(stamp))
+                Some((path.clone(), *known?))
             })
             .collect();
         self.judge(&set, seen)

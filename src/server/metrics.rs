@@ -258,13 +258,14 @@ fn closed_seats(snapshot: &Snapshot, now: Timestamp) -> HashMap<u32, Vec<&Seat>>
     };
     let mut open = HashSet::with_capacity(snapshot.accounts.len());
     for seat in seats() {
-        if !open.contains(&seat.number) && seat.lane.view(seat.credits, now).ready_at <= now {
-            open.insert(seat.number);
+        if !open.contains(&seat.account.number) && seat.lane.view(seat.credits, now).ready_at <= now
+        {
+            open.insert(seat.account.number);
         }
     }
     let mut closed: HashMap<u32, Vec<&Seat>> = HashMap::new();
-    for seat in seats().filter(|seat| !open.contains(&seat.number)) {
-        closed.entry(seat.number).or_default().push(seat);
+    for seat in seats().filter(|seat| !open.contains(&seat.account.number)) {
+        closed.entry(seat.account.number).or_default().push(seat);
     }
     closed
 }

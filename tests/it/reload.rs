@@ -1,5 +1,8 @@
 //! The file is edited while requests run.
 
+mod settings;
+mod ways;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -12,15 +12,7 @@ use crate::config::tree::{KeyPath, Node, Seg, Value, quote_text};
 
 /// Every such key that is given, with its value.
 pub(crate) fn given(tree: &Node) -> Vec<Inert> {
-    let groups = tree.child(&Seg::from("groups"));
-    let mut found: Vec<Inert> = groups
-        .into_iter()
-        .flat_map(Node::entries)
-        .map(|(name, _)| Inert {
-            path: vec!["groups".to_owned(), name.clone()],
-            value: None,
-        })
-        .collect();
+    let mut found = Vec::new();
     each(tree, &mut |node, path, values| {
         // A kind without effect is part of the configuration proper all the same.
         if values.is_empty() {
@@ -35,7 +27,7 @@ fn leaves(node: &Node, path: &KeyPath, found: &mut Vec<Inert>) {
     let mut take = |path: &KeyPath, value| {
         found.push(Inert {
             path: path.keys().into_iter().map(str::to_owned).collect(),
-            value: Some(value),
+            value,
         });
     };
     if mask::is_secret(path) {

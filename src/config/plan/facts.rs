@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::model::{Config, SecretRef, Written};
+use crate::config::model::{Config, Inert, SecretRef, Written};
 use crate::config::tree::{quote_key, quote_text};
 
 mod fact;
@@ -128,6 +128,23 @@ impl Facts {
     /// What `config` says. `folder` is that of the root file: files below it are told relative to it, so that the same
     /// texts in two folders say the same.
     pub fn of(config: &Config, folder: &Path, key: &MarkKey) -> Self {
+        // Taken apart whole, so that a new table can't be forgotten in the two below.
+        let Config {
+            server: _,
+            log: _,
+            admin: _,
+            state: _,
+            secrets: _,
+            routing: _,
+            openai: _,
+            upstreams: _,
+            accounts: _,
+            groups: _,
+            keys: _,
+            models: _,
+            inert,
+            locked: _,
+        } = config;
         let maker = Maker { folder, key };
         let mut facts = Self {
             key: key.clone(),
@@ -135,8 +152,8 @@ impl Facts {
         };
         maker.sections(config, &mut facts);
         maker.named(config, &mut facts);
-        for inert in &config.inert {
-            let path: Vec<&str> = inert.path.iter().map(String::as_str).collect();
+        for Inert { path, value } in inert {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
             let (section, name, rest) = match path.split_first() {
                 Some((&"upstreams", [name, rest @ ..])) => (Section::Upstreams, *name, rest),
                 Some((&"accounts", [name, rest @ ..])) => (Section::Accounts, *name, rest),
@@ -146,13 +163,13 @@ impl Facts {
                 Some((name, rest)) => (Section::Settings, *name, rest),
                 None => continue,
             };
-            let fact = inert.value.as_ref().map(|value| match value {
+            let fact = match value {
                 Written::One(text) => Fact::written(text),
                 Written::List(items) => Fact::list(items),
                 Written::Secret(secret) => maker.secret(secret),
-            });
+            };
             let field: Vec<String> = rest.iter().map(|key| quote_key(key)).collect();
-            facts.table(section, name).set_some(&field.join("."), fact);
+            facts.table(section, name).set(&field.join("."), fact);
         }
         facts
     }

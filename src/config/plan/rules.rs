@@ -22,6 +22,8 @@ enum When {
     Removed,
     /// The field is another one, or is given or not given now.
     Changed,
+    /// The field was given and still is, and is another one.
+    Switched,
     /// What the table is known by changes: another credential, another digest.
     Identity,
     /// A limit is less than before; no limit is more than any.
@@ -30,6 +32,8 @@ enum When {
     Raised,
     /// The number becomes 0.
     Zero,
+    /// The limit is given no more.
+    Lifted,
     /// `true` becomes `false`.
     Off,
     /// `false` becomes `true`.
@@ -50,11 +54,12 @@ impl When {
     fn words(self) -> &'static str {
         match self {
             Self::Removed => "removed",
-            Self::Changed => "changed",
+            Self::Changed | Self::Switched => "changed",
             Self::Identity => "replaced",
             Self::Lowered => "lowered",
             Self::Raised => "raised",
             Self::Zero => "is 0 now",
+            Self::Lifted => "lifted",
             Self::Off => "turned off",
             Self::On => "turned on",
             Self::Lost => "loses an item",
@@ -233,12 +238,14 @@ fn holds(
     match when {
         When::Removed => false,
         When::Changed => true,
+        When::Switched => old.get(field).is_some() && new.get(field).is_some(),
         When::Identity => old.identity != new.identity,
         When::Lowered => limits().is_some_and(|(from, to)| to < from),
         When::Raised => value(old)
             .zip(value(new))
             .is_some_and(|(from, to)| to > from),
         When::Zero => value(new) == Some(0.0),
+        When::Lifted => old.get(field).is_some() && new.get(field).is_none(),
         When::Off => !new.is(field),
         When::On => new.is(field),
         When::Lost => lost(old, new),

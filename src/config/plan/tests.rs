@@ -27,6 +27,7 @@ api_key = { env = "B" }
 tags = ["team"]
 [groups.eng]
 rpm = 100
+budget = { usd = 5.0, per = "day" }
 [keys.k]
 key = "first-key-of-the-tests-protects-nothing"
 accounts = ["tag:team"]
@@ -109,6 +110,30 @@ const OF_KEYS: &[Case] = &[
         "[keys.k]",
         "[keys.k]\nmodels = [\"m\"]",
         &["changed keys.k medium models loses an item: some models are refused to it"],
+    ),
+];
+
+const OF_LIMITS: &[Case] = &[
+    (
+        "rpm = 50",
+        "rpm = 5",
+        &["changed keys.k medium rpm lowered: requests above it are refused"],
+    ),
+    ("rpm = 50\n", "", &["changed keys.k low"]),
+    (
+        "rpm = 50",
+        "rpm = 50\nbudget = { usd = 5.0, per = \"day\" }",
+        &["changed keys.k medium budget.usd lowered: requests above it are refused"],
+    ),
+    (
+        "rpm = 100\nbudget = { usd = 5.0, per = \"day\" }\n",
+        "rpm = 100\n",
+        &["changed groups.eng medium budget.usd lifted: what is spent has no limit"],
+    ),
+    (
+        "[groups.eng]\nrpm = 100\nbudget = { usd = 5.0, per = \"day\" }\n",
+        "",
+        &["removed groups.eng medium its keys share limits no more"],
     ),
 ];
 
@@ -206,33 +231,25 @@ const OF_SETTINGS: &[Case] = &[
 
 #[test]
 fn each_risk_is_told() {
-    for (from, to, expected) in [OF_KEYS, OF_ACCOUNTS, OF_MODELS, OF_SETTINGS].concat() {
+    for (from, to, expected) in [OF_KEYS, OF_LIMITS, OF_ACCOUNTS, OF_MODELS, OF_SETTINGS].concat() {
         assert_eq!(lines(&edited(&[(from, to)])), expected, "{from} -> {to}");
     }
 }
 
 #[test]
 fn what_is_not_in_effect_is_told_and_is_no_risk() {
-    let found = edited(&[("[routing]", "[server]\nmax_connections = 5\n[routing]")]);
-    assert_eq!(lines(&found), ["changed server low"]);
-    let field = &found.changes[0].fields[0];
-    assert_eq!(
-        (field.field.as_str(), field.note),
-        ("max_connections", Some(Note::NotInEffect))
-    );
-}
-
-#[test]
-fn a_limit_is_told_where_it_falls() {
-    let found = edited(&[("rpm = 50", "rpm = 5"), ("rpm = 100", "rpm = 1")]);
-    let why = "medium rpm lowered: requests above it are refused";
-    assert_eq!(
-        lines(&found),
-        [
-            format!("changed groups.eng {why}"),
-            format!("changed keys.k {why}")
-        ]
-    );
+    let found = edited(&[(
+        "[routing]",
+        "[admin]\nenabled = true\nlisten = \"0.0.0.0:1\"\n[routing]",
+    )]);
+    assert_eq!(lines(&found), ["changed admin low"]);
+    let fields: Vec<_> = found.changes[0]
+        .fields
+        .iter()
+        .map(|f| (f.field.as_str(), f.note))
+        .collect();
+    let note = Some(Note::NotInEffect);
+    assert_eq!(fields, [("enabled", note), ("listen", note)]);
 }
 
 #[test]

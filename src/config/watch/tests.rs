@@ -212,3 +212,12 @@ async fn a_secret_that_changed_before_the_first_look_is_told() {
     let watcher = Watcher::start(&dir.tasks, set, dir.timing);
     told(&watcher, || {}).await;
 }
+
+#[tokio::test]
+async fn a_file_that_came_before_the_first_look_is_told() {
+    let dir = Dir::new(true);
+    let set = dir.set();
+    std::fs::write(dir.path("d/b.toml"), "b = 1\n").unwrap();
+    let watcher = Watcher::start(&dir.tasks, set, dir.timing);
+    told(&watcher, || {}).await;
+}

@@ -1,4 +1,4 @@
-//! The named tables: upstreams, accounts, keys, models. Each struct is taken apart whole, so that a new field can't be
+//! The named tables: upstreams, accounts, groups, keys, models. Each struct is taken apart whole, so that a new field can't be
 //! forgotten here.
 
 use sha2::{Digest as _, Sha256};
@@ -143,10 +143,10 @@ impl Maker<'_> {
         let Key {
             name,
             value,
+            limits: own,
             models,
             accounts,
             group,
-            limits,
             max_concurrent,
             expires,
             enabled,
@@ -178,7 +178,7 @@ impl Maker<'_> {
             table.set("accounts", Fact::list(accounts));
         }
         table.set_some("group", group.as_deref().map(Fact::text));
-        set_limits(limits, *max_concurrent, &mut table);
+        limits(own, *max_concurrent, &mut table);
         table.set_some("expires", expires.map(Fact::moment));
         table.set("enabled", Fact::flag(*enabled));
         table
@@ -188,44 +188,28 @@ impl Maker<'_> {
 fn group(group: &Group) -> Table {
     let Group {
         max_concurrent,
-        limits,
+        limits: shared,
     } = group;
     let mut table = Table::default();
-    set_limits(limits, *max_concurrent, &mut table);
+    limits(shared, *max_concurrent, &mut table);
     table
 }
 
-fn set_limits(limits: &Limits, max_concurrent: Option<u32>, table: &mut Table) {
+fn limits(limits: &Limits, max_concurrent: Option<u32>, table: &mut Table) {
     let Limits {
         rpm,
         tokens_per_minute,
         tokens_per_day,
         budget,
     } = limits;
-    table.set_some("rpm", rpm.map(|n| Fact::count(n.into())));
+    let count = |n: u32| Fact::count(n.into());
+    table.set_some("max_concurrent", max_concurrent.map(count));
+    table.set_some("rpm", rpm.map(count));
     table.set_some("tokens_per_minute", tokens_per_minute.map(Fact::count));
     table.set_some("tokens_per_day", tokens_per_day.map(Fact::count));
-    table.set_some(
-        "max_concurrent",
-        max_concurrent.map(|n| Fact::count(n.into())),
-    );
-    if let Some((amount, per)) = budget {
-        table.set("budget.usd", Fact::number(usd(*amount)));
+    if let Some((nanos, per)) = budget {
+        table.set("budget.usd", Fact::number(usd(*nanos)));
         table.set("budget.per", Fact::text(per.as_str()));
-    }
-}
-
-fn set_price(price: Price, table: &mut Table) {
-    let Price {
-        input,
-        cached_input,
-        output,
-    } = price;
-    table.set("price.input", Fact::number(usd(input)));
-    table.set("price.output", Fact::number(usd(output)));
-    // What follows from another key is told there.
-    if cached_input != input {
-        table.set("price.cached_input", Fact::number(usd(cached_input)));
     }
 }
 
@@ -257,7 +241,18 @@ fn model(model: &Model) -> Table {
     table.set_some("context", context.map(Fact::count));
     table.set_some("max_output", max_output.map(|n| Fact::count(n.into())));
     if let Some(price) = price {
-        set_price(*price, &mut table);
+        let Price {
+            input,
+            cached_input,
+            output,
+        } = price;
+        for (field, nanos) in [
+            ("input", input),
+            ("cached_input", cached_input),
+            ("output", output),
+        ] {
+            table.set(&format!("price.{field}"), Fact::number(usd(*nanos)));
+        }
     }
     table
 }

@@ -90,18 +90,17 @@ fn log(log: &Log) -> Table {
     table
 }
 
-/// Most of `[admin]` has no effect so far, and stands among the inert keys as written.
 fn admin(admin: &Admin) -> Table {
     let Admin {
+        // These have no effect so far, and stand among the inert keys as written.
         enabled: _,
         listen: _,
         time_zone,
     } = admin;
     let mut table = Table::default();
-    let zone = time_zone
-        .iana_name()
-        .map_or_else(|| format!("{time_zone:?}"), str::to_owned);
-    table.set("time_zone", Fact::text(&zone));
+    let offset = || time_zone.to_fixed_offset().map(|offset| offset.to_string());
+    let zone = (time_zone.iana_name().map(str::to_owned)).or_else(|| offset().ok());
+    table.set_some("time_zone", zone.as_deref().map(Fact::text));
     table
 }
 

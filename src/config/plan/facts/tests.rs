@@ -83,14 +83,6 @@ fn files_are_told_from_the_root_files_folder() {
 #[test]
 fn what_nothing_uses_so_far_is_there_as_written() {
     let facts = facts(TEXT, 1);
-    assert_eq!(
-        facts.tables(Section::Groups)["team"].value("rpm"),
-        Some(5.0)
-    );
-    let key = &facts.tables(Section::Keys)["k"];
-    assert_eq!(key.word("group"), Some("team"));
-    assert_eq!(key.value("budget.usd"), Some(5.0));
-    assert_eq!(key.word("budget.per"), Some("day"));
     let admin = &facts.tables(Section::Settings)["admin"];
     assert_eq!(admin.word("tokens.terraform.role"), Some("write"));
     assert_eq!(admin.get("password").unwrap().shown(), "\"••••\"");

@@ -88,8 +88,14 @@ pub(super) const NAMED: &[Rule] = &[
         "requests above it are refused",
     ),
     rule(
+        &["keys.*.budget.usd", "groups.*.budget.usd"],
+        When::Lifted,
+        Medium,
+        "what is spent has no limit",
+    ),
+    rule(
         &["keys.*.budget.per", "groups.*.budget.per"],
-        When::Changed,
+        When::Switched,
         Medium,
         "the budget is counted anew",
     ),
@@ -185,6 +191,12 @@ pub(super) const NAMED: &[Rule] = &[
         When::Changed,
         Medium,
         "requests are written differently",
+    ),
+    rule(
+        &["models.*.price.*"],
+        When::Changed,
+        Medium,
+        "budgets of money count differently",
     ),
     rule(
         &["models.*.max_output"],

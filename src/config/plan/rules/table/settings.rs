@@ -72,6 +72,12 @@ pub(in crate::config::plan::rules) const SETTINGS: &[Rule] = &[
         Medium,
         "other scripts may use the admin API",
     ),
+    rule(
+        &["admin.time_zone"],
+        When::Changed,
+        Medium,
+        "days and months begin at another time, and budgets with them",
+    ),
     // What is kept.
     rule(
         &["state.path"],
