@@ -89,14 +89,13 @@ mod tests {
                 (loaded.config.is_some(), found)
             };
             let (_, wrong) = found(example);
-            let by_files = [Code::TooLarge, Code::Include].contains(code);
-            assert!(wrong.contains(code) || by_files, "{code}: {wrong:?}");
+            assert!(wrong.contains(code), "{code}: {wrong:?}");
             let (sound, left) = found(fix);
             let left: Vec<&Code> = left.iter().filter(|c| **c != Code::NotInEffect).collect();
             assert!(sound && left.is_empty(), "{code}: {left:?}");
             n += 1;
         }
-        assert!(n > 20, "{n}");
+        assert!(n >= 20, "{n}");
     }
 
     #[test]

@@ -218,6 +218,7 @@ pub(crate) struct Tls {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Metrics {
     /// Where /metrics is served.
+    #[schemars(example = &"127.0.0.1:9464")]
     pub(crate) listen: Addr,
 }
 

@@ -532,7 +532,7 @@ fn each_mistake_is_shown_alone_in_its_place() {
 #[test]
 fn each_mistake_looks_as_it_did() {
     let mut shown = String::new();
-    for (n, (marked, ..)) in CASES.iter().enumerate() {
+    for (marked, code, key) in CASES {
         let (text, _) = case(marked);
         let files = files(&text);
         let mut loaded = load_at(&files, std::iter::empty(), NOW);
@@ -541,12 +541,8 @@ fn each_mistake_looks_as_it_did() {
         }
         // Which keys wait is another matter, and changes.
         loaded.diagnostics.forget(NotInEffect);
-        let _ = writeln!(
-            shown,
-            "#{}\n{}",
-            n + 1,
-            render::human(&files, &loaded.diagnostics, Style::Plain)
-        );
+        let human = render::human(&files, &loaded.diagnostics, Style::Plain);
+        let _ = writeln!(shown, "## {code} {key}\n{human}");
     }
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/config/broken.txt");
     if std::env::var_os("AGP_BLESS").is_some() {
