@@ -83,7 +83,7 @@ fn snapshot(text: &str, registry: &Registry) -> Outcome<Snapshot> {
 fn median(mut work: impl FnMut(u64)) -> f64 {
     let begun = Instant::now();
     let mut times = Vec::new();
-    while begun.elapsed() < Duration::from_millis(700) {
+    while begun.elapsed() < Duration::from_millis(150) {
         let one = Instant::now();
         work(times.len() as u64);
         times.push(one.elapsed());
@@ -118,84 +118,122 @@ fn seating(snapshot: &Snapshot, key: &str, home: Option<u64>) -> Outcome<Seating
     })
 }
 
-fn picks(accounts: usize, out: &mut impl std::io::Write) -> Outcome<()> {
-    let registry = || {
-        let store = Store::in_memory(Arc::new(NoKeys));
-        Registry::new(store, Tasks::new(), &mut Learned::default())
+const ALL: &str = "bench-key-that-protects-nothing-1";
+const SOME: &str = "bench-key-that-protects-nothing-2";
+const STRATEGIES: [&str; 5] = [
+    "weighted",
+    "round_robin",
+    "random",
+    "least_busy",
+    "fill_first",
+];
+
+fn registry() -> Registry {
+    let store = Store::in_memory(Arc::new(NoKeys));
+    Registry::new(store, Tasks::new(), &mut Learned::default())
+}
+
+/// Benches all accounts but one of so many; 0 leaves none.
+fn bench_all_but(snapshot: &Snapshot, one_of: usize) {
+    let limits = Limits {
+        first: Duration::from_secs(3),
+        max: Duration::from_mins(2),
     };
-    let all = "bench-key-that-protects-nothing-1";
-    let mut tell = |what: &str, seating: &Seating| -> Outcome<()> {
-        let nobody = Excluded::default();
-        let cost = median(|_| drop(black_box(seating.take(&nobody))));
-        writeln!(out, "pick among {accounts:>6}, {what:<34} {cost:>8.1} us")?;
-        Ok(())
+    let failure = Failure {
+        delay: Some(Duration::from_hours(1)),
+        ..Failure::new(Class::RateLimited, "")
     };
-    for strategy in [
-        "weighted",
-        "round_robin",
-        "random",
-        "least_busy",
-        "fill_first",
-    ] {
-        let registry = registry();
-        let snapshot = snapshot(&file(accounts, strategy), &registry)?;
-        tell(strategy, &seating(&snapshot, all, None)?)?;
-        if strategy != "weighted" {
-            continue;
-        }
-        tell("a conversation's home", &seating(&snapshot, all, Some(7))?)?;
-        let some = "bench-key-that-protects-nothing-2";
-        tell(
-            "a key of half the accounts",
-            &seating(&snapshot, some, None)?,
-        )?;
-        let limits = Limits {
-            first: Duration::from_secs(3),
-            max: Duration::from_mins(2),
-        };
-        let failure = Failure {
-            delay: Some(Duration::from_hours(1)),
-            ..Failure::new(Class::RateLimited, "")
-        };
-        for (n, account) in snapshot.accounts.values().enumerate() {
-            if n % 10 != 0 {
-                account.failure(MODEL, &failure, Timestamp::now(), &limits);
-            }
-        }
-        tell("nine of ten cooling", &seating(&snapshot, all, None)?)?;
-        for account in snapshot.accounts.values() {
+    for (n, account) in snapshot.accounts.values().enumerate() {
+        if n.checked_rem(one_of) != Some(0) {
             account.failure(MODEL, &failure, Timestamp::now(), &limits);
         }
-        tell("all cooling", &seating(&snapshot, all, None)?)?;
     }
-    Ok(())
+}
+
+/// Every kind of pick among so many accounts: by what is picked and in which state of the pool.
+fn picks(accounts: usize, most: f64, out: &mut impl std::io::Write) -> Outcome<bool> {
+    let mut good = true;
+    let mut tell = |what: &str, seating: &Seating, excluded: &Excluded| -> Outcome<()> {
+        let cost = median(|_| drop(black_box(seating.take(excluded))));
+        let verdict = if cost <= most { "" } else { "  TOO MUCH" };
+        good &= cost <= most;
+        writeln!(
+            out,
+            "pick among {accounts:>6}, {what:<46} {cost:>8.1} us{verdict}"
+        )?;
+        Ok(())
+    };
+    let nobody = Excluded::default();
+    for strategy in STRATEGIES {
+        for affinity in [false, true] {
+            if affinity && strategy == "fill_first" {
+                continue;
+            }
+            let home = affinity.then_some(7);
+            let what = format!("{strategy}{}", if affinity { ", conversation" } else { "" });
+            let registry = registry();
+            let snapshot = snapshot(&file(accounts, strategy), &registry)?;
+            let free = seating(&snapshot, ALL, home)?;
+            tell(&what, &free, &nobody)?;
+            let some = seating(&snapshot, SOME, home)?;
+            tell(&format!("{what}, half for the key"), &some, &nobody)?;
+            let tried: Vec<u32> = (0..3)
+                .filter_map(|_| free.take(&nobody).ok())
+                .map(|held| held.seat().account.number)
+                .collect();
+            let excluded = Excluded {
+                accounts: tried,
+                upstreams: Vec::new(),
+            };
+            tell(&format!("{what}, three tried"), &free, &excluded)?;
+            bench_all_but(&snapshot, 10);
+            tell(&format!("{what}, nine of ten cool"), &free, &nobody)?;
+            bench_all_but(&snapshot, 1000);
+            tell(&format!("{what}, 999 of 1,000 cool"), &free, &nobody)?;
+            bench_all_but(&snapshot, 0);
+            tell(&format!("{what}, nobody can serve"), &free, &nobody)?;
+        }
+    }
+    let registry = registry();
+    let snapshot = snapshot(&file(accounts, "weighted"), &registry)?;
+    let free = seating(&snapshot, ALL, None)?;
+    let all: Vec<_> = std::iter::from_fn(|| free.take(&nobody).ok()).collect();
+    tell("all full", &free, &nobody)?;
+    drop(all);
+    Ok(good)
 }
 
 fn main() -> Outcome<()> {
     let mut out = std::io::stdout();
     let body = bytes::Bytes::from(request());
+    let mut decoding = f64::INFINITY;
     for front in [Front::OpenAiChat, Front::Anthropic] {
         let cost = median(|_| drop(black_box(front.decode_request(&body))));
+        decoding = decoding.min(cost);
         writeln!(
             out,
-            "decoding {:>6} bytes, {:<36} {cost:>8.1} us",
+            "decoding {:>6} bytes, {:<48} {cost:>8.1} us",
             body.len(),
             front.dialect().as_str()
         )?;
     }
+    let mut good = true;
     for accounts in [100, 1000, 10_000] {
-        picks(accounts, &mut out)?;
+        good &= picks(accounts, 2.0 * decoding, &mut out)?;
     }
-    let store = Store::in_memory(Arc::new(NoKeys));
-    let registry = Registry::new(store, Tasks::new(), &mut Learned::default());
+    let registry = registry();
     let text = file(10_000, "weighted");
     drop(snapshot(&text, &registry)?);
     let begun = Instant::now();
     drop(black_box(snapshot(&text, &registry)?));
     writeln!(
         out,
-        "reload with 10000 accounts {:>38.1} ms",
+        "reload with 10000 accounts {:>50.1} ms",
         begun.elapsed().as_secs_f64() * 1e3
     )?;
-    Ok(())
+    if good {
+        Ok(())
+    } else {
+        Err("some picks cost more than twice the decoding of 20 KB".into())
+    }
 }

@@ -1,9 +1,9 @@
 //! L8: starts every part in order, stops in reverse. The one file that knows them all.
 
 pub mod log;
+mod opening;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -24,8 +24,8 @@ use crate::runtime::keyring::Keyring;
 use crate::runtime::registry::Registry;
 use crate::runtime::{Runtime, jobs};
 use crate::server::listener::{Bound, Listener};
-use crate::server::{Gateway, routes, socket};
-use crate::store::{self, Retention, Store};
+use crate::server::{Gateway, metrics_route, routes, socket};
+use crate::store::{Retention, Store};
 
 /// How long the end waits for the disk.
 const CLOSE: Duration = Duration::from_secs(10);
@@ -34,6 +34,7 @@ const CLOSE: Duration = Duration::from_secs(10);
 pub struct App {
     gateway: Arc<Gateway>,
     listener: Arc<Listener>,
+    metrics: Arc<Listener>,
     tasks: Tasks,
     messages: mpsc::Sender<Message>,
 }
@@ -41,6 +42,7 @@ pub struct App {
 /// What a config decides beside the snapshot.
 struct Outside {
     listener: Arc<Listener>,
+    metrics: Arc<Listener>,
     log: Option<LogHandle>,
     store: Store,
 }
@@ -53,6 +55,12 @@ impl Surroundings for Outside {
         };
         let bound: Option<Bound> = self.listener.bind(config.server.listen)?;
         let listener = Arc::clone(&self.listener);
+        let wanted = config.server.metrics;
+        let measured = wanted
+            .map(|at| self.metrics.bind(at))
+            .transpose()?
+            .flatten();
+        let metrics = Arc::clone(&self.metrics);
         let store = self.store.clone();
         let retention = retention(config);
         let accounts = config.accounts.keys().cloned().collect();
@@ -64,6 +72,11 @@ impl Surroundings for Outside {
             }
             if let Some(bound) = bound {
                 listener.serve(bound);
+            }
+            match (wanted, measured) {
+                (_, Some(bound)) => metrics.serve(bound),
+                (None, None) => metrics.leave(),
+                (Some(_), None) => {}
             }
         }))
     }
@@ -90,13 +103,22 @@ impl App {
         let state = places.state_dir.join(&read.config.state.path);
         let identity = secret::identity_path(&read.config, &places.state_dir);
         let keyring = Keyring::open(&identity, secret::has_sealed(&read.secrets))?;
-        let store =
-            open_store(state.clone(), Arc::clone(&keyring), retention(&read.config)).await?;
+        let store = opening::open(
+            &state,
+            Arc::clone(&keyring),
+            retention(&read.config),
+            read.config.server.drain_timeout,
+        )
+        .await?;
         let mut learned = store.load().map_err(|e| e.to_string())?;
         let registry = Registry::new(store.clone(), tasks.clone(), &mut learned);
         let generation = store.next_generation().await;
         let first = wire(&read, &registry, &keyring, None, generation)
             .map_err(|errors| errors.join("\n"))?;
+        registry.limits.retain(
+            |owner| first.names(owner),
+            read.config.state.orphan_retention,
+        );
         let (ask, asked) = mpsc::channel(256);
         let runtime = Arc::new(Runtime::new(
             first,
@@ -110,10 +132,13 @@ impl App {
         let gateway = Arc::new(Gateway {
             dispatcher,
             ready: AtomicBool::new(false),
+            public: Arc::default(),
+            metrics: Arc::default(),
         });
-        let listener = Listener::new(routes(&gateway), tasks.clone());
+        let (listener, metrics) = listeners(&gateway, &tasks);
         let outside = Outside {
             listener: Arc::clone(&listener),
+            metrics: Arc::clone(&metrics),
             log,
             store: store.clone(),
         };
@@ -138,6 +163,7 @@ impl App {
         Ok(Self {
             gateway,
             listener,
+            metrics,
             tasks,
             messages,
         })
@@ -145,7 +171,12 @@ impl App {
 
     /// Where clients connect now.
     pub fn addr(&self) -> Option<SocketAddr> {
-        self.listener.addr()
+        self.listener.door().addr()
+    }
+
+    /// Where metrics are asked for now; `None` where only the admin socket tells them.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics.door().addr()
     }
 
     /// What handlers use; for tests.
@@ -187,7 +218,7 @@ impl App {
             self.tasks.drain().cancel();
             // The admin socket stays until the end, so what counts is the requests.
             let idle = async {
-                while self.listener.connections() > 0 {
+                while self.listener.door().connections() > 0 {
                     self.listener.connection_ended().await;
                 }
             };
@@ -203,6 +234,7 @@ impl App {
             tracing::warn!("requests were still running: they are cut with an error event");
         }
         self.listener.close();
+        self.metrics.close();
         self.tasks.drain().cancel();
         self.tasks.force().cancel();
         if tokio::time::timeout(Duration::from_secs(3), self.tasks.wait())
@@ -211,6 +243,8 @@ impl App {
         {
             tracing::warn!(tasks = self.tasks.len(), "some tasks did not end in time");
         }
+        // What nobody uses any more is not booked at the next start.
+        self.gateway.dispatcher.runtime.registry.limits.close();
         if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
             tracing::warn!("the store could not write everything in time");
         }
@@ -218,27 +252,28 @@ impl App {
     }
 }
 
+/// The two listeners, neither of them bound.
+fn listeners(gateway: &Arc<Gateway>, tasks: &Tasks) -> (Arc<Listener>, Arc<Listener>) {
+    let public = Listener::new(
+        "server.listen",
+        routes(gateway),
+        Arc::clone(&gateway.public),
+        tasks.clone(),
+    );
+    let metrics = Listener::new(
+        "server.metrics.listen",
+        metrics_route(gateway),
+        Arc::clone(&gateway.metrics),
+        tasks.clone(),
+    );
+    (public, metrics)
+}
+
 async fn stop_signal(term: &mut Signal, interrupt: &mut Signal) {
     tokio::select! {
         _ = term.recv() => {}
         _ = interrupt.recv() => {}
     }
-}
-
-async fn open_store(
-    path: PathBuf,
-    keyring: Arc<Keyring>,
-    retention: Retention,
-) -> Result<Store, String> {
-    let options = store::Options {
-        retention,
-        ..store::Options::default()
-    };
-    // Opening reads and may repair: not on a thread that serves.
-    let opened = tokio::task::spawn_blocking(move || Store::open(&path, keyring, options)).await;
-    opened
-        .map_err(|e| e.to_string())?
-        .map_err(|e| e.to_string())
 }
 
 /// How long and how much the store keeps.

@@ -77,7 +77,7 @@ pub enum Command {
     Simulate(simulate::Args),
     /// Check configuration files
     Validate(validate::Args),
-    /// Make client keys
+    /// Make client keys, and see what they use
     Key(key::Args),
     /// Hash a password for `admin.password_hash`
     HashPassword(hash_password::Args),
@@ -167,7 +167,9 @@ pub fn main() -> ExitCode {
             };
             validate::run(&args, &env, style, &mut out, &mut err)
         }
-        Command::Key(args) => key::run(&args, &mut out, &mut err),
+        Command::Key(key::Args {
+            command: key::Command::New { name },
+        }) => key::run(&name, &mut out, &mut err),
         Command::HashPassword(args) => {
             let input = std::io::stdin();
             let terminal = input.is_terminal();
@@ -235,7 +237,12 @@ async fn run(command: Command, out: &mut dyn Write) -> Result<(), Failed> {
         Command::Pick(args) => pick::run(&args, out).await?,
         Command::Explain(args) => explain::run(&args, out).await?,
         Command::Healthcheck(args) => healthcheck::run(&args).await?,
-        Command::Validate(_) | Command::Key(_) | Command::HashPassword(_) => {}
+        Command::Key(args) => {
+            if let key::Command::Usage(args) = &args.command {
+                key::run_usage(args, out).await?;
+            }
+        }
+        Command::Validate(_) | Command::HashPassword(_) => {}
     }
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! L6: one request from the canonical model to the stream of an answer.
 
+pub mod admission;
+pub mod admit;
 pub mod affinity;
 pub mod attempt;
+pub mod blocked;
 pub mod count;
 pub mod exchange;
 pub mod lots;
@@ -11,7 +14,9 @@ pub mod refusal;
 pub mod relay;
 pub mod replay;
 pub mod seat;
+pub mod spent;
 pub mod ticket;
+pub mod wanted;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +27,7 @@ use crate::base::error::{Error, ErrorKind};
 use crate::base::id::RequestId;
 use crate::base::time::Timestamp;
 use crate::dispatch::exchange::Exchange;
-use crate::dispatch::queue::Queue;
+use crate::dispatch::queue::{Freed, Queue};
 use crate::dispatch::relay::{Relay, Times};
 use crate::dispatch::replay::Replay;
 use crate::dispatch::seat::Held;
@@ -77,10 +82,13 @@ pub struct Answered {
 impl Dispatcher {
     /// A dispatcher with an empty queue.
     pub fn new(runtime: Arc<Runtime>, replay: Replay) -> Self {
+        let queue = Arc::<Queue<Held>>::default();
+        let waiting = Arc::clone(&queue);
+        runtime.when_freed(move || waiting.freed(Freed::Anything, || false));
         Self {
             runtime,
             replay,
-            queue: Arc::default(),
+            queue,
         }
     }
 
@@ -94,14 +102,14 @@ impl Dispatcher {
         mut request: ir::Request,
     ) -> Result<Answered, Error> {
         let mut ticket = Ticket::open(
-            self.runtime.store.clone(),
+            &self.runtime,
             asker.id,
             asker.front.dialect(),
             &asker.key.id,
         );
         let resolved = self.resolve(&asker, &mut request).await;
-        let name = resolved.as_ref().ok().map(|(route, _)| route.name.clone());
-        ticket.asked(&request.model, name.as_deref(), request.stream);
+        let route = resolved.as_ref().ok().map(|(route, _)| route);
+        ticket.asked(&request.model, route, request.stream);
         let (route, snapshot) = match resolved {
             Ok(resolved) => resolved,
             Err(error) => {
@@ -109,6 +117,15 @@ impl Dispatcher {
                 return Err(error);
             }
         };
+        let reserved = admit::reserve(&self.runtime.registry.limits, &asker.key, &route, &request);
+        match reserved {
+            Ok((spent, permit)) => ticket.reserved(spent, permit),
+            Err(error) => {
+                ticket.failed(&error, status(asker.front, &error));
+                return Err(error);
+            }
+        }
+        ticket.covered().await;
         let config = &snapshot.config;
         let times = Times {
             keepalive: config.server.keepalive,
@@ -179,7 +196,7 @@ impl Dispatcher {
 
     /// A request that got past its key but could not be read: it has its row too.
     pub fn refused(&self, id: RequestId, front: Front, key: &KeyEntry, error: &Error) {
-        let mut ticket = Ticket::open(self.runtime.store.clone(), id, front.dialect(), &key.id);
+        let mut ticket = Ticket::open(&self.runtime, id, front.dialect(), &key.id);
         ticket.failed(error, status(front, error));
     }
 

@@ -3,6 +3,7 @@
 pub mod candidate;
 pub mod cooldown;
 pub mod failure;
+pub mod limit;
 pub mod report;
 pub mod select;
 pub mod state;

@@ -1,20 +1,26 @@
 //! L5: what is in force, what lives across reloads, and the jobs that keep it fresh.
 
 pub mod account;
+pub mod board;
 pub mod build;
 pub mod controller;
 pub mod handle;
 pub mod jobs;
+mod kept;
 pub mod keyring;
 pub mod lane;
+pub mod limits;
+pub mod metrics;
 pub mod numbers;
 pub mod project;
 pub mod registry;
+pub mod rows;
+pub mod slots;
 pub mod snapshot;
 pub mod standing;
 pub mod tokens;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -30,10 +36,11 @@ use crate::pool::state::Effect;
 use crate::runtime::account::AccountState;
 use crate::runtime::controller::Reload;
 use crate::runtime::handle::UpstreamHandle;
+use crate::runtime::metrics::Metrics;
 use crate::runtime::project::Project;
 use crate::runtime::registry::Registry;
 use crate::runtime::snapshot::{RouteTarget, Seat, Snapshot};
-use crate::store::{AccountRecord, CooldownRecord, Store};
+use crate::store::{CooldownRecord, Store};
 
 /// What the whole program shares.
 pub struct Runtime {
@@ -50,6 +57,7 @@ pub struct Runtime {
     pub reload: Mutex<Reload>,
     /// When the program started.
     pub started: Timestamp,
+    when_freed: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl Runtime {
@@ -71,7 +79,13 @@ impl Runtime {
             ask,
             reload: Mutex::default(),
             started: Timestamp::now(),
+            when_freed: OnceLock::new(),
         }
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.registry.metrics
     }
 
     /// The snapshot in force. A request keeps the one it began with.
@@ -137,24 +151,11 @@ impl Runtime {
                 id: setup.project,
                 tier: Some(setup.tier),
             };
-            self.keep_project(account, &project);
+            self.registry.keep_project(account, &project);
             Ok::<_, Failure>(project)
         };
         let found = account.project.get(discover).await?;
         Ok(configured.map(str::to_owned).or(found.id))
-    }
-
-    /// Keeps an account's project over restarts; none: the next start discovers anew.
-    fn keep_project(&self, account: &AccountState, project: &Project) {
-        self.store.put_account(AccountRecord {
-            account: account.id.clone(),
-            fingerprint: account.credential.fingerprint(),
-            project: project.id.clone(),
-            tier: project.tier.clone(),
-            email: None,
-            ineligible: None,
-            at: Timestamp::now(),
-        });
     }
 
     fn limits(&self) -> Limits {
@@ -168,8 +169,12 @@ impl Runtime {
 
     /// A call went well.
     pub fn succeeded(&self, seat: &Seat, target: &RouteTarget) {
-        target.state.success();
-        let relief = seat.account.success(&target.model, Timestamp::now());
+        let now = Timestamp::now();
+        let reopened = target.state.success(now);
+        let relief = seat.account.success(&target.model, now);
+        if reopened || relief.trial {
+            self.freed();
+        }
         if relief.trial {
             self.registry.keep_standing(&seat.account);
         }
@@ -187,7 +192,7 @@ impl Runtime {
             Class::Capacity => target.state.capacity(failure, now, &limits),
             Class::Forbidden => {
                 account.project.forget();
-                self.keep_project(account, &Project::default());
+                self.registry.keep_project(account, &Project::default());
             }
             Class::OauthConfig => {
                 tracing::error!(
@@ -227,6 +232,42 @@ impl Runtime {
                     self.ask_quota(&account.id);
                 }
             }
+        }
+    }
+
+    /// A reading of an account's quota of a model came, which was asked for at `at`.
+    fn quota_read(
+        &self,
+        account: &AccountState,
+        model: &str,
+        quota: (Option<f64>, Option<Timestamp>),
+        at: Timestamp,
+    ) {
+        if !account.quota(model, quota, at, Timestamp::now()) {
+            return;
+        }
+        tracing::info!(account = %account.id, model, "quota left: no longer benched for lack of it");
+        let name = Some(model.into());
+        match account.bench(model, Class::QuotaExhausted) {
+            Some((Some(_), bench)) => self.store.put_cooldown(CooldownRecord {
+                account: account.id.clone(),
+                model: name,
+                until: bench.until,
+                class: bench.class.as_str().into(),
+                count: bench.count,
+            }),
+            _ => self.store.delete_cooldown(account.id.clone(), name),
+        }
+    }
+
+    /// Sets what is to be done whenever an account, or a model, may have become usable before it was due.
+    pub fn when_freed(&self, tell: impl Fn() + Send + Sync + 'static) {
+        let _ = self.when_freed.set(Box::new(tell));
+    }
+
+    fn freed(&self) {
+        if let Some(tell) = self.when_freed.get() {
+            tell();
         }
     }
 

@@ -5,6 +5,7 @@ pub mod auth;
 pub mod body;
 pub mod front;
 pub mod listener;
+pub mod metrics;
 pub mod probe;
 pub mod reply;
 pub mod socket;
@@ -21,6 +22,7 @@ use warp::{Filter, Rejection, Reply};
 use crate::base::error::{Error, ErrorKind};
 use crate::base::id::RequestId;
 use crate::dispatch::Dispatcher;
+use crate::server::listener::Door;
 use crate::wire::front::Front;
 
 /// What handlers need.
@@ -29,6 +31,20 @@ pub struct Gateway {
     pub dispatcher: Arc<Dispatcher>,
     /// Whether store, snapshot and listener are up and no shutdown has begun.
     pub ready: AtomicBool,
+    /// Where clients connect.
+    pub public: Arc<Door>,
+    /// Where metrics are asked for.
+    pub metrics: Arc<Door>,
+}
+
+/// The one route of the listener of `server.metrics`: open to whoever connects, which is why it has an address of its own.
+pub fn metrics_route(gateway: &Arc<Gateway>) -> BoxedFilter<(Response,)> {
+    let page = warp::path!("metrics")
+        .and(warp::get())
+        .and(with(gateway))
+        .then(metrics::scrape);
+    let nothing = warp::any().map(reply::no_metrics);
+    page.or(nothing).unify().boxed()
 }
 
 /// Every route of the public listener.

@@ -11,6 +11,7 @@ mod change;
 mod crypt;
 #[cfg(test)]
 mod fault;
+mod holder;
 mod index;
 mod log;
 mod migrate;
@@ -42,11 +43,12 @@ use crate::base::id::{AccountId, KeyId, ModelName};
 use crate::base::time::Timestamp;
 
 pub use crypt::KeyWrap;
+pub use holder::Holder;
 pub use log::{Cursor, Filter, LogPage, MAX_PAGE, StatusFilter};
 pub use record::{
-    AccountRecord, CooldownRecord, ErrorNote, LogRecord, MAX_CALL_IDS, MAX_TRIES, MAX_VERDICTS,
-    QuotaRecord, SignatureRecord, StandingRecord, TokenRecord, TryRecord, Verdict, call_digest,
-    text_digest,
+    AccountRecord, BookedRecord, BudgetOwner, BudgetRecord, CooldownRecord, ErrorNote, LogRecord,
+    MAX_CALL_IDS, MAX_TRIES, MAX_VERDICTS, QuotaRecord, SignatureRecord, StandingRecord,
+    TokenRecord, TryRecord, Verdict, call_digest, text_digest,
 };
 pub use types::{Condition, Health, Learned, Options, Retention, StoreError};
 pub use usage::{HISTOGRAM_BOUNDS_MS, Histogram, RollUp, UsageBucket, UsageSums};
@@ -234,6 +236,31 @@ impl Store {
     /// Forgets why an account was out of use: it is in use again.
     pub fn delete_standing(&self, account: AccountId) {
         self.0.shared.queue.put(Change::NoStanding(account), None);
+    }
+
+    /// Keeps what a key or a group has used. The record is queued before this returns, so that several of one owner stay in
+    /// their order; what it returns resolves once the record is on the disk.
+    ///
+    /// # Errors
+    /// Where it could not be written at once. It stays queued all the same.
+    pub fn put_budget(
+        &self,
+        budget: BudgetRecord,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
+        let (ack, done) = sync_channel(1);
+        self.0.shared.queue.put(Change::Budget(budget), Some(ack));
+        let store = self.clone();
+        async move { store.wait(done).await }
+    }
+
+    /// The same without waiting.
+    pub fn put_budget_relaxed(&self, budget: BudgetRecord) {
+        self.0.shared.queue.put(Change::Budget(budget), None);
+    }
+
+    /// Forgets what a key or a group has used.
+    pub fn delete_budget(&self, owner: BudgetOwner) {
+        self.0.shared.queue.put(Change::NoBudget(owner), None);
     }
 
     /// Tells which accounts the configuration names. What is known of others is kept for their return, for as long as

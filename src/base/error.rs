@@ -49,6 +49,29 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Every kind, in the order in which they are declared.
+    pub const ALL: [Self; 19] = [
+        Self::BadRequest,
+        Self::ContextTooLong,
+        Self::ThreadUnsupported,
+        Self::MissingKey,
+        Self::InvalidKey,
+        Self::Forbidden,
+        Self::UnknownModel,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::TooLarge,
+        Self::UnsupportedMedia,
+        Self::RateLimited,
+        Self::QuotaExhausted,
+        Self::Overloaded,
+        Self::Unavailable,
+        Self::UpstreamFailed,
+        Self::TimedOut,
+        Self::Cancelled,
+        Self::Internal,
+    ];
+
     /// The stable name in logs and records.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -74,6 +97,9 @@ impl ErrorKind {
         }
     }
 }
+
+/// What counts by kind has room for each: the last one declared is the last one of the list.
+const _: () = assert!(ErrorKind::Internal as usize + 1 == ErrorKind::ALL.len());
 
 /// Who is at fault, for the log and the counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -101,6 +127,17 @@ pub struct Error {
     pub retry_after: Option<Duration>,
     /// More for the log only.
     pub detail: Option<String>,
+}
+
+impl Origin {
+    /// The stable name in records and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Upstream => "upstream",
+            Self::Gateway => "gateway",
+        }
+    }
 }
 
 impl Error {
@@ -161,3 +198,15 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_stands_at_its_own_place() {
+        for (at, kind) in ErrorKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, at, "{}", kind.as_str());
+        }
+    }
+}

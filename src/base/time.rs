@@ -1,6 +1,7 @@
 //! The wall clock.
 
 use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,24 @@ impl Timestamp {
         text.parse::<jiff::Timestamp>()
             .ok()
             .map(|t| Self(t.as_millisecond()))
+    }
+}
+
+/// A clock that goes with the wall clock, and that tests move on.
+#[derive(Debug, Default)]
+pub struct Clock(AtomicI64);
+
+impl Clock {
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        let ahead = self.0.load(Ordering::Relaxed);
+        Timestamp(Timestamp::now().0.saturating_add(ahead))
+    }
+
+    /// Moves on by so much, for tests.
+    pub fn advance(&self, by: Duration) {
+        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.0.fetch_add(by, Ordering::Relaxed);
     }
 }
 

@@ -1,16 +1,21 @@
 //! `agp key`: client keys.
 
+mod usage;
+
 use std::io::{self, Write};
 
 use sha2::{Digest as _, Sha256};
 
 use crate::base::secret::Secret;
+use crate::cli::serve;
+
+pub use usage::run as run_usage;
 
 /// Characters of a key behind its `sk-` (agp-toml.md): 256 bits.
 const LENGTH: usize = 43;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// Make keys for clients.
+/// Make keys for clients, and see what they use.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "Example:\n  agp key new ci")]
 pub struct Args {
@@ -28,14 +33,29 @@ pub enum Command {
         /// Name of the `[keys.NAME]` table
         name: String,
     },
+    /// Show what keys and groups have used of their limits in the running gateway
+    #[command(after_help = "Example:\n  agp key usage ci")]
+    Usage(UsageArgs),
 }
 
-/// Runs the command. Gives the exit code: 0, or 1 where the name can't be used.
+/// Arguments of `agp key usage`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct UsageArgs {
+    /// Name of the `[keys.NAME]` table; without it every key and group with limits
+    pub name: Option<String>,
+    /// Print the whole answer as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Where the configuration and the state are
+    #[command(flatten)]
+    pub serve: serve::Args,
+}
+
+/// Makes a key. Gives the exit code: 0, or 1 where the name can't be used.
 ///
 /// # Errors
 /// Where the output can't be written or the system gives no random bytes.
-pub fn run(args: &Args, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<u8> {
-    let Command::New { name } = &args.command;
+pub fn run(name: &str, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<u8> {
     if name.is_empty()
         || name.trim() != name
         || name.chars().count() > 128
@@ -90,14 +110,9 @@ mod tests {
     use crate::config::source::Files;
 
     fn new(name: &str) -> (u8, String) {
-        let args = Args {
-            command: Command::New {
-                name: name.to_owned(),
-            },
-        };
         let mut out = Vec::new();
         let mut err = Vec::new();
-        let code = run(&args, &mut out, &mut err).unwrap();
+        let code = run(name, &mut out, &mut err).unwrap();
         out.extend(err);
         (code, String::from_utf8(out).unwrap())
     }

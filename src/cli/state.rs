@@ -79,8 +79,11 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failed> {
 /// An error of the store, with what to do where a gateway is in the way.
 fn told(error: &StoreError) -> Failed {
     match error {
-        StoreError::Locked { file } => {
-            format!("`{file}` is in use: stop the gateway first, then try again").into()
+        StoreError::Locked { file, holder } => {
+            let by = holder
+                .as_ref()
+                .map_or_else(String::new, |h| format!(" by {h}"));
+            format!("`{file}` is in use{by}: stop the gateway first, then try again").into()
         }
         error => error.to_string().into(),
     }
@@ -99,7 +102,7 @@ async fn backup(dir: &Path, file: &Path) -> Result<String, Failed> {
         // No gateway: the file is free, or its lock says that one runs all the same.
         Err(_) => match upkeep::backup(dir, file) {
             Ok(()) => {}
-            Err(StoreError::Locked { file }) => {
+            Err(StoreError::Locked { file, .. }) => {
                 return Err(Failed {
                     message: format!(
                         "`{file}` is in use, but no gateway answers on `{}`",

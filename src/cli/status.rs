@@ -49,6 +49,9 @@ fn describe(status: &Value) -> String {
         text(&status["started"]),
         config["generation"],
     );
+    if let Some(metrics) = status["metrics"].as_str() {
+        let _ = writeln!(out, "metrics: http://{metrics}/metrics");
+    }
     for error in config["errors"].as_array().into_iter().flatten() {
         let _ = writeln!(out, "  refused: {}", text(error));
     }

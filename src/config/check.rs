@@ -50,6 +50,7 @@ pub(crate) fn check(raw: &Raw, tree: &Node, files: &Files, now: Timestamp) -> Ch
     let config = Config {
         upstreams: cx.upstreams(),
         accounts: cx.accounts(),
+        groups: cx.groups(),
         keys: cx.keys(),
         models: cx.models(),
         server,

@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use crate::base::id::{AccountId, KeyId, UpstreamId};
+use crate::base::money::{Nanos, Per, Price};
 use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 use crate::ir::{Family, ThinkingDefault};
@@ -32,6 +35,8 @@ pub struct Config {
     pub upstreams: BTreeMap<UpstreamId, Upstream>,
     /// `[accounts.*]` by name.
     pub accounts: BTreeMap<AccountId, Account>,
+    /// `[groups.*]` by name.
+    pub groups: BTreeMap<String, Group>,
     /// `[keys.*]` by name.
     pub keys: BTreeMap<KeyId, Key>,
     /// `[models.*]` by public name.
@@ -53,6 +58,8 @@ pub struct Server {
     pub drain_delay: Duration,
     /// What running streams then get.
     pub drain_timeout: Duration,
+    /// Where `/metrics` is served to whoever connects; `None`: on the admin socket only.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// `[log]`.
@@ -80,6 +87,8 @@ pub struct Admin {
     pub enabled: bool,
     /// Where, if not on `server.listen`.
     pub listen: Option<SocketAddr>,
+    /// Where days and months begin.
+    pub time_zone: TimeZone,
 }
 
 /// `[state]`.
@@ -295,6 +304,28 @@ pub enum KeyValue {
     Key(SecretRef),
 }
 
+/// `[groups.*]`: limits that several keys share.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Group {
+    /// Requests at once; `None` is no limit.
+    pub max_concurrent: Option<u32>,
+    /// What they may use together.
+    pub limits: Limits,
+}
+
+/// What a key or a group may use at most; `None` is no limit, else it is above 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests in a minute.
+    pub rpm: Option<u32>,
+    /// Tokens in a minute.
+    pub tokens_per_minute: Option<u64>,
+    /// Tokens in a day.
+    pub tokens_per_day: Option<u64>,
+    /// Money in a period.
+    pub budget: Option<(Nanos, Per)>,
+}
+
 /// `[keys.*]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Key {
@@ -302,10 +333,16 @@ pub struct Key {
     pub name: String,
     /// How it is known.
     pub value: KeyValue,
+    /// Limits of its own.
+    pub limits: Limits,
     /// Globs of public model names.
     pub models: Vec<String>,
     /// Account names and `tag:NAME`; empty is every account.
     pub accounts: Vec<String>,
+    /// The group whose limits it shares.
+    pub group: Option<String>,
+    /// Requests at once; `None` is no limit.
+    pub max_concurrent: Option<u32>,
     /// Refused from this moment on.
     pub expires: Option<Timestamp>,
     /// Whether it is accepted.
@@ -340,4 +377,6 @@ pub struct Model {
     pub context: Option<u64>,
     /// Caps what clients ask for.
     pub max_output: Option<u32>,
+    /// What its tokens cost; without it cost is not known.
+    pub price: Option<Price>,
 }

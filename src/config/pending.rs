@@ -3,8 +3,6 @@
 use crate::config::diagnostic::{Code, Diagnostic};
 use crate::config::tree::{KeyPath, Node, Origin, Value};
 
-/// `admin.time_zone` is not among them, since `keys.*.expires` goes by it.
-///
 /// A key, `*` standing for any one name, and the values of it that have no effect; none given means all.
 struct Pending(&'static str, &'static [&'static str]);
 
@@ -16,7 +14,6 @@ const PENDING: &[Pending] = &[
     Pending("server.cors_origins", &[]),
     Pending("server.trusted_proxies", &[]),
     Pending("server.tls", &[]),
-    Pending("server.metrics", &[]),
     Pending("admin.enabled", &[]),
     Pending("admin.listen", &[]),
     Pending("admin.password_hash", &[]),
@@ -44,18 +41,6 @@ const PENDING: &[Pending] = &[
     ),
     Pending("upstreams.*.web_search", &[]),
     Pending("upstreams.*.location", &[]),
-    Pending("groups.*.rpm", &[]),
-    Pending("groups.*.tokens_per_minute", &[]),
-    Pending("groups.*.tokens_per_day", &[]),
-    Pending("groups.*.budget", &[]),
-    Pending("groups.*.max_concurrent", &[]),
-    Pending("keys.*.group", &[]),
-    Pending("keys.*.rpm", &[]),
-    Pending("keys.*.tokens_per_minute", &[]),
-    Pending("keys.*.tokens_per_day", &[]),
-    Pending("keys.*.budget", &[]),
-    Pending("keys.*.max_concurrent", &[]),
-    Pending("models.*.price", &[]),
 ];
 
 /// The listed keys, for documents and tests.

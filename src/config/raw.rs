@@ -21,7 +21,9 @@ use crate::config::value::{
     SecretText, Size, Word, Zone,
 };
 
-pub(crate) use entries::{Account, Budget, Group, Key, Kind, Model, OAuth, Upstream};
+pub(crate) use entries::{
+    Account, Budget, Group, Key, Kind, Model, OAuth, Period, Price, Upstream,
+};
 
 macro_rules! defaults {
     ($name:ident { $($field:ident: $value:expr),* $(,)? }) => {

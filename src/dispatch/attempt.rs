@@ -8,6 +8,7 @@ use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 use crate::dispatch::replay::{Recorder, Replay};
 use crate::dispatch::seat::Held;
+use crate::dispatch::spent::Spent;
 use crate::dispatch::ticket::Ticket;
 use crate::ir::{self, Event, Fault, StopReason, Usage};
 use crate::pool::failure::{Class, Failure};
@@ -186,6 +187,7 @@ impl Call {
         prepared: Prepared,
         ticket: &mut Ticket,
     ) -> Result<Self, (Held, Failure)> {
+        ticket.sends();
         let answer = held
             .target()
             .upstream
@@ -222,16 +224,18 @@ impl Call {
     pub async fn pump(
         &mut self,
         recorder: &mut Recorder,
+        spent: &mut Spent,
         sink: &mut impl Sink,
     ) -> Result<(), Failure> {
         let mut piece = self.body.next().await;
         let content = self.content;
         let mut left = AT_ONCE;
         loop {
-            self.take(piece, recorder, sink)?;
+            self.take(piece, recorder, spent, sink)?;
             left -= 1;
             // Asked before the next piece is taken off the body: what is taken must be handed on.
-            if left == 0 || self.stop.is_some() || self.content != content {
+            let enough = self.content != content || spent.is_short();
+            if left == 0 || self.stop.is_some() || enough {
                 return Ok(());
             }
             match self.body.at_hand().await {
@@ -246,6 +250,7 @@ impl Call {
         &mut self,
         piece: Option<Result<Bytes, Failure>>,
         recorder: &mut Recorder,
+        spent: &mut Spent,
         sink: &mut impl Sink,
     ) -> Result<(), Failure> {
         let mut fault = None;
@@ -261,6 +266,7 @@ impl Call {
             if stop.is_some() || fault.is_some() {
                 return;
             }
+            spent.event(&event);
             match event {
                 Event::Fail(broken) => {
                     fault = Some(to_failure(&broken));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::base::error::Error;
 use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
+use crate::dispatch::admission::Admission;
 use crate::dispatch::attempt::{self, Call, Sink, Trouble, Variant};
 use crate::dispatch::plan::{Bounds, Plan};
 use crate::dispatch::replay::Recorder;
@@ -41,6 +42,9 @@ pub struct Exchange {
     /// Not waited for either: those whose trouble does not end by itself.
     barred: Excluded,
     recorder: Recorder,
+    /// What let the request in. Before the call, so that it goes first: who waits for this key's slot is then among those
+    /// to whom the account's goes.
+    admission: Option<Admission>,
     call: Option<Call>,
     used_signatures: Vec<String>,
     /// The token of the last call, and whether the upstream refused it.
@@ -81,6 +85,7 @@ impl Exchange {
             tried: Excluded::default(),
             barred: Excluded::default(),
             recorder,
+            admission: None,
             call: None,
             used_signatures: Vec::new(),
             token: None,
@@ -110,6 +115,7 @@ impl Exchange {
             sink.reset();
             self.recorder = Recorder::new(self.seating.key.id.clone());
             self.ticket.try_failed(&failure);
+            self.ticket.spent.failed();
             (held, host) = match self.after(back, host, &failure, sent).await {
                 Ok(next) => next,
                 // Nothing is left to try for an empty answer: it is passed on as what it is (section 6.3).
@@ -136,7 +142,8 @@ impl Exchange {
         until: Until,
         sink: &mut impl Sink,
     ) -> Result<(), (Held, Trouble)> {
-        self.ticket.try_begins(self.try_record(&held, host));
+        self.ticket
+            .try_begins(self.try_record(&held, host), &held.target().upstream.tries);
         let token = match self.token(&held).await {
             Ok(token) => token,
             Err(failure) => return Err((held, Trouble::SignIn(failure))),
@@ -179,8 +186,13 @@ impl Exchange {
             Err((held, failure)) => return Err((held, failure.into())),
         };
         loop {
-            if let Err(failure) = call.pump(&mut self.recorder, sink).await {
+            let spent = &mut self.ticket.spent;
+            if let Err(failure) = call.pump(&mut self.recorder, spent, sink).await {
                 return Err((call.held, failure.into()));
+            }
+            // An answer that came in one piece has its first content too.
+            if call.content {
+                self.ticket.first_content();
             }
             if let Some(stop) = call.stop {
                 if stop == StopReason::End && !call.content {
@@ -192,12 +204,14 @@ impl Exchange {
                 self.complete(call, stop).await;
                 return Ok(());
             }
-            if call.content {
-                self.ticket.first_content();
-                if until == Until::Content {
-                    self.call = Some(call);
-                    return Ok(());
-                }
+            if let Err(error) = self.ticket.room() {
+                self.ticket.try_cut();
+                return Err((call.held, Trouble::Refused(error)));
+            }
+            self.ticket.covered().await;
+            if call.content && until == Until::Content {
+                self.call = Some(call);
+                return Ok(());
             }
         }
     }
@@ -246,7 +260,20 @@ impl Exchange {
         self.dispatcher
             .runtime
             .succeeded(call.held.seat(), call.held.target());
+        self.admission = None;
         call.drain().await;
+    }
+
+    /// Whether there is room for more of the answer.
+    fn go_on(&mut self) -> Result<bool, Error> {
+        let Err(error) = self.ticket.room() else {
+            return Ok(true);
+        };
+        // The upstream is to stop at once; the account has done nothing wrong.
+        self.call = None;
+        self.recorder.finish(&self.dispatcher.replay);
+        self.ticket.try_cut();
+        Err(error)
     }
 
     /// Reads on after [`Self::open`] came as far as the first content. `false`: the answer is complete.
@@ -258,10 +285,12 @@ impl Exchange {
         let Some(call) = self.call.as_mut() else {
             return Ok(false);
         };
-        let read = call.pump(&mut self.recorder, sink).await;
+        self.ticket.covered().await;
+        let spent = &mut self.ticket.spent;
+        let read = call.pump(&mut self.recorder, spent, sink).await;
         let stop = call.stop;
         if read.is_ok() && stop.is_none() {
-            return Ok(true);
+            return self.go_on();
         }
         let Some(call) = self.call.take() else {
             return Ok(false);

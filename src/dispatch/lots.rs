@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use crate::base::time::Timestamp;
-use crate::dispatch::queue::Blocked;
-use crate::dispatch::seat::{Excluded, Seating, draw, model_cools, more_hopeful};
+use crate::dispatch::blocked::Blocked;
+use crate::dispatch::seat::{Excluded, Seating, draw, model_cools};
 use crate::pool::select::{Choice, Pick, select};
 
 /// What was drawn.
@@ -36,10 +36,10 @@ impl Seating {
             let mut blocked = Blocked::Exhausted;
             for (at, target) in targets.iter().enumerate() {
                 if let Some(why) = model_cools(target, now) {
-                    blocked = more_hopeful(blocked, why);
+                    blocked = blocked.or(why);
                     continue;
                 }
-                let view = self.view(target, &nobody, now);
+                let view = self.view(target, &nobody);
                 match select(&view, picks[at], self.home, draw(), now) {
                     Choice::Use(slot) => {
                         if let Pick::RoundRobin { turn } = &mut picks[at] {
@@ -49,7 +49,7 @@ impl Seating {
                         lots.drawn += 1;
                         continue 'requests;
                     }
-                    other => blocked = more_hopeful(blocked, Blocked::of(other)),
+                    other => blocked = blocked.or(Blocked::of(other)),
                 }
             }
             lots.blocked = Some(blocked);

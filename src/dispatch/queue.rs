@@ -1,89 +1,101 @@
-//! The fair wait for a slot: first come, first served among those who want the same, with a deadline and a length.
+//! The fair wait for a place: first come, first served among those who want the same, with a deadline and a length.
 //!
-//! A waiter leaves a closure that tries to take a slot. Whenever one may have become free, [`Queue::pump`] walks the
-//! waiters in order and hands out what it can, so nobody overtakes and no herd wakes up. The closures run under the
-//! queue's lock: they only read and swap atomics.
+//! A waiter leaves behind what it wants. Whenever a place may have become free, the waiters whom that can help are walked
+//! in order and handed what can be had, so nobody overtakes and no herd wakes up. A walk runs under the queue's lock: it
+//! reads and swaps atomics only. What it learns it uses: who wants the same as one that could not be served is not tried
+//! again, nor is anybody of a route on which nobody at all could be served; and it ends when what was freed is taken.
 
-use std::collections::{HashSet, VecDeque};
-use std::fmt;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use crate::base::time::Timestamp;
-use crate::pool::select::Choice;
+use crate::dispatch::blocked::{Blocked, Refused};
+use crate::pool::candidate::NEVER;
+use crate::runtime::lane::ModelState;
+use crate::runtime::snapshot::{KeyEntry, Seat};
 
-/// Why nothing could be had just now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Blocked {
-    /// Slots are full: one may become free at any time.
-    Full,
-    /// All accounts cool; the first is ready then.
-    Cooling(Timestamp),
-    /// All quotas are used up; the first is full again then.
-    NoQuota(Timestamp),
-    /// The model itself cools until then.
-    ModelCooling(Timestamp),
-    /// Those that are left wait for a person.
-    NeedsPerson,
-    /// There is no account for this request, or none is left to try.
-    Exhausted,
+/// What a request waits for.
+pub trait Want: Send {
+    /// What it gets.
+    type Place: Send;
+
+    /// Takes it where it can be had now. Gives nothing back that would walk the queue.
+    ///
+    /// # Errors
+    /// What stands in the way.
+    fn take(&mut self) -> Result<Self::Place, Blocked>;
+
+    /// What it shares with others.
+    fn tags(&self) -> Tags;
+
+    /// Whether what was freed can help it.
+    fn gains(&self, freed: &Freed<'_>) -> bool;
+
+    /// What stands in the way of everybody on its route, whatever key and tries before; `None` where somebody could be
+    /// served.
+    fn nobody(&self) -> Option<Blocked>;
 }
 
-impl Blocked {
-    /// What selection says where it has nobody to use.
-    pub fn of(choice: Choice) -> Self {
-        match choice {
-            Choice::Wait(until) => Self::Cooling(until),
-            Choice::NoQuota(until) => Self::NoQuota(until),
-            Choice::NeedsPerson => Self::NeedsPerson,
-            Choice::Exhausted => Self::Exhausted,
-            // Whoever was to be used and could not be had was full.
-            Choice::Full | Choice::Use(_) => Self::Full,
-        }
-    }
+/// What waiters share: by equal numbers. They are addresses of what the waiter holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tags {
+    /// The route.
+    pub route: usize,
+    /// The accounts that it may use: who shares these and the route wants the same of the pool. `None` where it leaves out
+    /// some that it has tried.
+    pub accounts: Option<usize>,
+    /// Its key, where that is limited and has not let it in yet.
+    pub key: Option<usize>,
+    /// Its key's group, likewise.
+    pub group: Option<usize>,
 }
 
-impl fmt::Display for Blocked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Full => f.write_str("all slots are taken"),
-            Self::Cooling(until) => write!(f, "all accounts cool, the first until {until}"),
-            Self::NoQuota(until) => write!(f, "all quotas are used up, the first until {until}"),
-            Self::ModelCooling(until) => write!(f, "the model cools until {until}"),
-            Self::NeedsPerson => f.write_str("every account waits for a person"),
-            Self::Exhausted => f.write_str("there is no account for this"),
-        }
-    }
+/// What may have become free.
+#[derive(Clone, Copy)]
+pub enum Freed<'a> {
+    /// A call's: a slot of an account and of a model.
+    Call(&'a Seat, &'a ModelState),
+    /// A request's: a slot of a key and of its group.
+    Request(&'a KeyEntry),
+    /// Anything.
+    Anything,
 }
-
-/// Why a wait ended without a slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
-    /// It makes no sense to wait, or the wait is over: what blocked at last.
-    Blocked(Blocked),
-    /// Too many are waiting already.
-    QueueFull,
-}
-
-type Attempt<T> = Box<dyn FnMut() -> Result<T, Blocked> + Send>;
 
 struct Waiter<T> {
+    /// Rises along the queue.
     id: u64,
-    /// Waiters with the same tag want the same: when one of them can't be served, the others can't either.
-    tag: Option<u64>,
-    attempt: Attempt<T>,
+    want: Box<dyn Want<Place = T>>,
+    tags: Tags,
     slot: oneshot::Sender<T>,
     blocked: Blocked,
+    /// Told when `blocked` changes.
+    told: Arc<Notify>,
+}
+
+impl<T> Waiter<T> {
+    fn set(&mut self, why: Blocked) {
+        if self.blocked != why {
+            self.blocked = why;
+            self.told.notify_one();
+        }
+    }
 }
 
 struct Inner<T> {
     waiters: VecDeque<Waiter<T>>,
     next_id: u64,
+}
+
+impl<T> Inner<T> {
+    fn position(&self, id: u64) -> Option<usize> {
+        self.waiters.binary_search_by_key(&id, |w| w.id).ok()
+    }
 }
 
 /// The queue.
@@ -105,28 +117,72 @@ impl<T> Default for Queue<T> {
 }
 
 /// Takes a waiter out when its request goes away.
-struct Leave<'a, T> {
+struct Leave<'a, T: Send> {
     queue: &'a Queue<T>,
     id: u64,
 }
 
-impl<T> Drop for Leave<'_, T> {
+impl<T: Send> Drop for Leave<'_, T> {
     fn drop(&mut self) {
         let gone = {
             let mut inner = self.queue.inner.lock();
-            let at = inner.waiters.iter().position(|w| w.id == self.id);
+            let at = inner.position(self.id);
             let gone = at.and_then(|at| inner.waiters.remove(at));
-            self.queue
-                .waiting
-                .store(inner.waiters.len(), Ordering::Release);
+            self.queue.publish(&inner);
             gone
         };
-        // Dropped outside the lock: the closure may hold what pumps on drop.
+        // Dropped outside the lock: what it wants may hold what walks the queue on drop.
         drop(gone);
     }
 }
 
-impl<T> Queue<T> {
+/// What one walk has learnt.
+#[derive(Default)]
+struct Known {
+    /// Those who want the same of the pool, and why they can't have it.
+    same: HashMap<(usize, usize), Blocked>,
+    /// Routes, and why nobody at all can be served there, if so.
+    routes: HashMap<usize, Option<Blocked>>,
+    /// Keys and groups that are full.
+    full: HashMap<usize, Blocked>,
+}
+
+impl Known {
+    /// Why a waiter of these tags needs no try.
+    fn of(&self, tags: &Tags) -> Option<Blocked> {
+        let mut full = [tags.key, tags.group].into_iter().flatten();
+        let full = full.find_map(|tag| self.full.get(&tag));
+        let same = || self.same.get(&(tags.route, tags.accounts?));
+        let route = || self.routes.get(&tags.route).and_then(Option::as_ref);
+        full.or_else(same).or_else(route).copied()
+    }
+
+    /// A try was in vain.
+    fn note<T: Send>(&mut self, want: &dyn Want<Place = T>, tags: &Tags, why: Blocked) {
+        match why {
+            Blocked::KeyFull => self.full.extend(tags.key.map(|key| (key, why))),
+            Blocked::GroupFull => self.full.extend(tags.group.map(|group| (group, why))),
+            _ => {
+                if let Some(accounts) = tags.accounts {
+                    self.same.insert((tags.route, accounts), why);
+                }
+                self.routes
+                    .entry(tags.route)
+                    .or_insert_with(|| want.nobody());
+            }
+        }
+    }
+}
+
+/// What a walk leaves to be dropped outside the lock.
+struct Left<T> {
+    /// Places that nobody took.
+    places: Vec<T>,
+    /// Wants of those who were served.
+    wants: Vec<Box<dyn Want<Place = T>>>,
+}
+
+impl<T: Send> Queue<T> {
     /// How many wait.
     pub fn len(&self) -> usize {
         self.waiting.load(Ordering::Acquire)
@@ -137,257 +193,181 @@ impl<T> Queue<T> {
         self.len() == 0
     }
 
-    /// Takes a slot by `attempt`, waiting at most `timeout` and among at most `max` others.
+    /// Takes a place, waiting at most `timeout` and among at most `max` others.
     ///
     /// # Errors
     /// What blocked, at once where no waiting can help within `timeout`.
     pub async fn acquire(
         self: &Arc<Self>,
-        tag: Option<u64>,
-        mut attempt: impl FnMut() -> Result<T, Blocked> + Send + 'static,
+        mut want: impl Want<Place = T> + 'static,
         timeout: Duration,
         max: usize,
     ) -> Result<T, Refused> {
         let deadline = Instant::now() + timeout;
-        let mut blocked = Blocked::Full;
         // Nobody may overtake those who wait; an empty queue has nobody to overtake.
         if self.is_empty() {
-            match attempt() {
-                Ok(slot) => return Ok(slot),
-                Err(why) => blocked = why,
+            match want.take() {
+                Ok(place) => return Ok(place),
+                Err(why) => {
+                    // Who looked meanwhile may have seen what this try held for a moment.
+                    self.freed(Freed::Anything, || false);
+                    if !worth_waiting(why, deadline) {
+                        return Err(Refused::Blocked(why));
+                    }
+                }
             }
         }
-        if !worth_waiting(blocked, deadline) {
-            return Err(Refused::Blocked(blocked));
-        }
+        let told = Arc::new(Notify::new());
         let (sender, mut receiver) = oneshot::channel();
-        let id = {
-            let mut inner = self.inner.lock();
-            if inner.waiters.len() >= max {
-                return Err(Refused::QueueFull);
-            }
-            let id = inner.next_id;
-            inner.next_id += 1;
-            inner.waiters.push_back(Waiter {
-                id,
-                tag,
-                attempt: Box::new(attempt),
-                slot: sender,
-                blocked,
-            });
-            self.waiting.store(inner.waiters.len(), Ordering::Release);
-            id
-        };
+        let id = self.enter(Box::new(want), sender, Arc::clone(&told));
         let _leave = Leave { queue: self, id };
+        self.look(id);
+        if self.overflows(id, max) {
+            return receiver.try_recv().map_err(|_| Refused::QueueFull);
+        }
         loop {
-            // A slot may have become free between the try and the entry, or since the last look.
-            self.pump();
-            if let Ok(slot) = receiver.try_recv() {
-                return Ok(slot);
+            if let Ok(place) = receiver.try_recv() {
+                return Ok(place);
             }
-            let blocked = self.blocked(id).unwrap_or(Blocked::Full);
+            let blocked = self.blocked(id).unwrap_or(Blocked::Full(NEVER));
             if !worth_waiting(blocked, deadline) {
-                // A slot may have been sent between the two looks.
+                // A place may have been sent between the two looks.
                 return receiver.try_recv().map_err(|_| Refused::Blocked(blocked));
             }
-            let wake = match blocked {
-                Blocked::Cooling(until)
-                | Blocked::NoQuota(until)
-                | Blocked::ModelCooling(until) => deadline
-                    .min(Instant::now() + until.since(Timestamp::now()) + Duration::from_millis(1)),
-                _ => deadline,
-            };
+            let ready = blocked.until();
+            let wake = ready.map_or(deadline, |until| {
+                let left = until.since(Timestamp::now()) + Duration::from_millis(1);
+                deadline.min(Instant::now() + left)
+            });
             tokio::select! {
-                slot = &mut receiver => return slot.map_err(|_| Refused::Blocked(blocked)),
-                () = tokio::time::sleep_until(wake) => {}
+                place = &mut receiver => return place.map_err(|_| Refused::Blocked(blocked)),
+                () = told.notified() => {}
+                () = tokio::time::sleep_until(wake) => self.look(id),
             }
         }
+    }
+
+    fn enter(
+        &self,
+        want: Box<dyn Want<Place = T>>,
+        slot: oneshot::Sender<T>,
+        told: Arc<Notify>,
+    ) -> u64 {
+        let mut inner = self.inner.lock();
+        let id = inner.next_id;
+        inner.next_id += 1;
+        inner.waiters.push_back(Waiter {
+            id,
+            tags: want.tags(),
+            want,
+            slot,
+            // Until it is looked at: the epoch is always over.
+            blocked: Blocked::Full(Timestamp(0)),
+            told,
+        });
+        self.publish(&inner);
+        id
+    }
+
+    /// Whether this waiter is one too many. Who could be served at once has left by now, so that those who wait for what
+    /// others do not want keep nobody out.
+    fn overflows(&self, id: u64, max: usize) -> bool {
+        let inner = self.inner.lock();
+        inner.position(id).is_some_and(|at| at >= max)
     }
 
     fn blocked(&self, id: u64) -> Option<Blocked> {
-        self.inner
-            .lock()
-            .waiters
-            .iter()
-            .find(|w| w.id == id)
-            .map(|w| w.blocked)
+        let inner = self.inner.lock();
+        inner.position(id).map(|at| inner.waiters[at].blocked)
     }
 
-    /// Hands out what has become free. Call after every release; cheap while nobody waits.
-    pub fn pump(&self) {
-        if self.is_empty() {
+    fn publish(&self, inner: &Inner<T>) {
+        self.waiting.store(inner.waiters.len(), Ordering::Release);
+    }
+
+    /// A waiter's time has come: those who want the same are walked, unless another's walk did so meanwhile.
+    fn look(&self, id: u64) {
+        let inner = self.inner.lock();
+        let Some(at) = inner.position(id) else {
+            return;
+        };
+        let waiter = &inner.waiters[at];
+        let now = Timestamp::now();
+        if waiter.blocked.until().is_none_or(|until| until > now) {
             return;
         }
-        let mut unclaimed = Vec::new();
-        let mut finished = Vec::new();
-        {
-            let mut inner = self.inner.lock();
-            let mut failed = HashSet::new();
-            let mut at = 0;
-            while at < inner.waiters.len() {
-                let waiter = &mut inner.waiters[at];
-                if waiter.slot.is_closed() || waiter.tag.is_some_and(|tag| failed.contains(&tag)) {
-                    at += 1;
-                    continue;
+        let tags = waiter.tags;
+        let same = |other: &Waiter<T>| {
+            other.id == id
+                || (tags.accounts.is_some()
+                    && (other.tags.route, other.tags.accounts) == (tags.route, tags.accounts))
+        };
+        self.walk(inner, same, || false);
+    }
+
+    /// Hands out what has become free, to those whom it helps, until it is `spent`. Call after every release; cheap while
+    /// nobody waits.
+    pub fn freed(&self, freed: Freed<'_>, spent: impl Fn() -> bool) {
+        if !self.is_empty() {
+            self.walk(self.inner.lock(), |w| w.want.gains(&freed), spent);
+        }
+    }
+
+    fn walk(
+        &self,
+        mut inner: MutexGuard<'_, Inner<T>>,
+        reach: impl Fn(&Waiter<T>) -> bool,
+        spent: impl Fn() -> bool,
+    ) {
+        let mut left = Left {
+            places: Vec::new(),
+            wants: Vec::new(),
+        };
+        let mut known = Known::default();
+        let mut at = 0;
+        while at < inner.waiters.len() && !spent() {
+            let waiter = &mut inner.waiters[at];
+            if waiter.slot.is_closed() || !reach(waiter) {
+                at += 1;
+                continue;
+            }
+            if let Some(why) = known.of(&waiter.tags) {
+                waiter.set(why);
+                at += 1;
+                continue;
+            }
+            match waiter.want.take() {
+                Ok(place) => {
+                    if let Some(waiter) = inner.waiters.remove(at) {
+                        left.places.extend(waiter.slot.send(place).err());
+                        left.wants.push(waiter.want);
+                    }
                 }
-                match (waiter.attempt)() {
-                    Ok(slot) => {
-                        if let Some(waiter) = inner.waiters.remove(at) {
-                            if let Err(slot) = waiter.slot.send(slot) {
-                                unclaimed.push(slot);
-                            }
-                            finished.push(waiter.attempt);
-                        }
-                    }
-                    Err(why) => {
-                        waiter.blocked = why;
-                        failed.extend(waiter.tag);
-                        at += 1;
-                    }
+                Err(why) => {
+                    known.note(waiter.want.as_ref(), &waiter.tags, why);
+                    waiter.set(why);
+                    at += 1;
                 }
             }
-            self.waiting.store(inner.waiters.len(), Ordering::Release);
         }
-        // What nobody took is given back outside the lock, since giving back pumps.
-        drop(finished);
-        drop(unclaimed);
+        self.publish(&inner);
+        drop(inner);
+        // What nobody took is given back outside the lock, since giving back walks.
+        drop(left);
     }
 }
 
 fn worth_waiting(blocked: Blocked, deadline: Instant) -> bool {
     let now = Instant::now();
+    let in_time = |until: Timestamp| now + until.since(Timestamp::now()) <= deadline;
     match blocked {
-        Blocked::Full => now < deadline,
+        Blocked::Full(_) | Blocked::KeyFull | Blocked::GroupFull => now < deadline,
         Blocked::Cooling(until) | Blocked::NoQuota(until) | Blocked::ModelCooling(until) => {
-            now < deadline && now + until.since(Timestamp::now()) <= deadline
+            now < deadline && in_time(until)
         }
         Blocked::NeedsPerson | Blocked::Exhausted => false,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicU32;
-
-    use super::*;
-
-    /// One slot that several want.
-    #[derive(Default)]
-    struct Slot {
-        taken: AtomicU32,
-    }
-
-    struct Held(Arc<Slot>, Arc<Queue<Held>>);
-
-    impl Drop for Held {
-        fn drop(&mut self) {
-            self.0.taken.fetch_sub(1, Ordering::AcqRel);
-            self.1.pump();
-        }
-    }
-
-    fn take(
-        slot: &Arc<Slot>,
-        queue: &Arc<Queue<Held>>,
-    ) -> impl FnMut() -> Result<Held, Blocked> + Send + 'static {
-        let (slot, queue) = (Arc::clone(slot), Arc::clone(queue));
-        move || {
-            slot.taken
-                .compare_exchange(0, 1, Ordering::AcqRel, Ordering::Acquire)
-                .map(|_| Held(Arc::clone(&slot), Arc::clone(&queue)))
-                .map_err(|_| Blocked::Full)
-        }
-    }
-
-    const LONG: Duration = Duration::from_mins(1);
-
-    #[tokio::test(start_paused = true)]
-    async fn serves_in_order_of_arrival() {
-        let (slot, queue) = (Arc::<Slot>::default(), Arc::<Queue<Held>>::default());
-        let first = queue
-            .acquire(Some(1), take(&slot, &queue), LONG, 10)
-            .await
-            .unwrap();
-        let order = Arc::new(Mutex::new(Vec::new()));
-        let mut joins = tokio::task::JoinSet::new();
-        for n in 0..5 {
-            let (slot, own, order) = (slot.clone(), queue.clone(), order.clone());
-            joins.spawn(async move {
-                let held = own
-                    .acquire(Some(1), take(&slot, &own), LONG, 10)
-                    .await
-                    .unwrap();
-                order.lock().push(n);
-                drop(held);
-            });
-            while queue.len() <= n {
-                tokio::task::yield_now().await;
-            }
-        }
-        drop(first);
-        while joins.join_next().await.is_some() {}
-        assert_eq!(*order.lock(), [0, 1, 2, 3, 4]);
-        assert_eq!(slot.taken.load(Ordering::Acquire), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn ends_at_the_deadline_and_leaves_nothing_behind() {
-        let (slot, queue) = (Arc::<Slot>::default(), Arc::<Queue<Held>>::default());
-        let held = queue
-            .acquire(None, take(&slot, &queue), LONG, 10)
-            .await
-            .unwrap();
-        let refused = queue
-            .acquire(None, take(&slot, &queue), LONG, 10)
-            .await
-            .err();
-        assert_eq!(refused, Some(Refused::Blocked(Blocked::Full)));
-        assert!(queue.is_empty());
-        let refused = queue
-            .acquire(None, take(&slot, &queue), LONG, 0)
-            .await
-            .err();
-        assert_eq!(refused, Some(Refused::QueueFull));
-        drop(held);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_waiter_that_goes_away_gives_its_turn_on() {
-        let (slot, queue) = (Arc::<Slot>::default(), Arc::<Queue<Held>>::default());
-        let held = queue
-            .acquire(None, take(&slot, &queue), LONG, 10)
-            .await
-            .unwrap();
-        {
-            let gone = queue.acquire(None, take(&slot, &queue), LONG, 10);
-            tokio::pin!(gone);
-            assert!(futures_util::poll!(gone.as_mut()).is_pending());
-            assert_eq!(queue.len(), 1);
-        }
-        assert!(queue.is_empty());
-        drop(held);
-        assert!(
-            queue
-                .acquire(None, take(&slot, &queue), LONG, 10)
-                .await
-                .is_ok()
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn does_not_wait_for_what_can_not_come() {
-        let queue = Arc::<Queue<()>>::default();
-        for blocked in [
-            Blocked::NeedsPerson,
-            Blocked::Exhausted,
-            Blocked::Cooling(Timestamp(i64::MAX)),
-            Blocked::NoQuota(Timestamp(i64::MAX)),
-        ] {
-            let refused = queue
-                .acquire(None, move || Err(blocked), LONG, 10)
-                .await
-                .err();
-            assert_eq!(refused, Some(Refused::Blocked(blocked)));
-        }
-    }
-}
+mod tests;

@@ -1,14 +1,18 @@
 //! Takes a slot: which account serves, and the permit that holds its place.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::base::id::AccountId;
 use crate::base::time::Timestamp;
-use crate::dispatch::queue::{Blocked, Queue};
-use crate::pool::candidate::{Candidate, Fixed, Verdict};
+use crate::dispatch::admission::Admission;
+use crate::dispatch::blocked::Blocked;
+use crate::dispatch::queue::{Freed, Queue};
+use crate::pool::candidate::{Fixed, NEVER, Verdict};
 use crate::pool::select::{Best, Choice, Draw, Pick, Pool, select};
 use crate::runtime::snapshot::{KeyEntry, Route, RouteTarget, Seat};
 use crate::store;
@@ -19,6 +23,8 @@ pub struct Held {
     target: usize,
     seat: usize,
     queue: Arc<Queue<Held>>,
+    /// What let the request in, until the request keeps it.
+    pub admission: Option<Admission>,
 }
 
 impl Held {
@@ -35,17 +41,28 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.target().state.in_flight.give();
-        self.seat().in_flight.give();
-        self.queue.pump();
+        let (model, seat) = (&self.target().state, self.seat());
+        let left = (seat.in_flight.give(), model.in_flight.give());
+        // Whoever takes it raises the count again; what others give back meanwhile they hand out themselves.
+        let taken = || seat.in_flight.count() > left.0 && model.in_flight.count() > left.1;
+        self.queue.freed(Freed::Call(seat, model), taken);
     }
 }
+
+/// None is left out.
+static NOBODY: Excluded = Excluded {
+    accounts: Vec::new(),
+    upstreams: Vec::new(),
+};
+
+/// When to look again after so many lost races.
+const AGAIN: Duration = Duration::from_millis(5);
 
 /// Which accounts a pick leaves out.
 #[derive(Debug, Clone, Default)]
 pub struct Excluded {
-    /// These accounts.
-    pub accounts: Vec<AccountId>,
+    /// The accounts of these numbers.
+    pub accounts: Vec<u32>,
     /// All accounts of these upstreams (their sign-in is misconfigured).
     pub upstreams: Vec<crate::base::id::UpstreamId>,
 }
@@ -56,8 +73,10 @@ impl Excluded {
         self.accounts.is_empty() && self.upstreams.is_empty()
     }
 
-    fn holds(&self, seat: &Seat) -> bool {
-        !self.accounts.is_empty() && self.accounts.contains(&seat.account.id)
+    /// Whether the account of this number is left out.
+    #[inline]
+    pub fn holds(&self, account: u32) -> bool {
+        !self.accounts.is_empty() && self.accounts.contains(&account)
     }
 }
 
@@ -75,27 +94,38 @@ pub struct Seating {
 }
 
 impl Seating {
-    /// The same for all requests that want the same: one route under one key.
-    pub fn tag(&self) -> u64 {
-        let address = |at: usize| at as u64;
-        address(Arc::as_ptr(&self.route).addr())
-            ^ address(Arc::as_ptr(&self.key).addr()).rotate_left(32)
-    }
-
-    /// Takes a place on the first target that has one.
+    /// Takes a place on the first target that has one, for a request that has been let in.
     ///
     /// # Errors
     /// What stands in the way, over all targets: the most hopeful reason.
     pub fn take(&self, excluded: &Excluded) -> Result<Held, Blocked> {
-        self.take_at(excluded, Timestamp::now())
+        let taken = self.attempt(excluded, false, Timestamp::now());
+        if taken.is_err() {
+            // Who looked meanwhile may have seen what this try held for a moment.
+            self.queue.freed(Freed::Anything, || false);
+        }
+        taken
     }
 
-    fn take_at(&self, excluded: &Excluded, now: Timestamp) -> Result<Held, Blocked> {
+    /// As [`Self::take`]; with `admit` also the slots of key and group, all or none. Gives nothing back that would walk the
+    /// queue.
+    ///
+    /// # Errors
+    /// What stands in the way.
+    pub(super) fn attempt(
+        &self,
+        excluded: &Excluded,
+        admit: bool,
+        now: Timestamp,
+    ) -> Result<Held, Blocked> {
+        if admit && let Some(whose) = self.key.slots.full() {
+            return Err(whose.into());
+        }
         let mut blocked = Blocked::Exhausted;
         for target in 0..self.route.targets.len() {
-            match self.take_on(target, excluded, now) {
+            match self.take_on(target, excluded, admit, now) {
                 Ok(held) => return Ok(held),
-                Err(why) => blocked = more_hopeful(blocked, why),
+                Err(why) => blocked = blocked.or(why),
             }
         }
         Err(blocked)
@@ -103,11 +133,10 @@ impl Seating {
 
     /// Whether the route has an account that is not left out, ready or not.
     pub fn any_left(&self, excluded: &Excluded) -> bool {
-        let now = Timestamp::now();
         let mut targets = self.route.targets.iter();
         targets.any(|target| {
-            let view = self.view(target, excluded, now);
-            (0..view.len()).any(|index| !view.at(index).excluded)
+            let view = self.view(target, excluded);
+            (0..view.len()).any(|index| !view.skips(view.number(index)))
         })
     }
 
@@ -117,7 +146,7 @@ impl Seating {
         self.route.targets.iter().find_map(|target| {
             let view = View {
                 unlimited: true,
-                ..self.view(target, excluded, now)
+                ..self.view(target, excluded)
             };
             match select(&view, self.pick(target), self.home, draw(), now) {
                 Choice::Use(slot) => Some((target, &target.seats[slot])),
@@ -126,56 +155,88 @@ impl Seating {
         })
     }
 
-    fn take_on(&self, at: usize, excluded: &Excluded, now: Timestamp) -> Result<Held, Blocked> {
+    fn take_on(
+        &self,
+        at: usize,
+        excluded: &Excluded,
+        admit: bool,
+        now: Timestamp,
+    ) -> Result<Held, Blocked> {
         let target = &self.route.targets[at];
         if let Some(cooling) = model_cools(target, now) {
             return Err(cooling);
         }
-        if !target.state.in_flight.take(target.limit) {
-            return Err(Blocked::Full);
-        }
-        // The race for an account's last slot may be lost: pick again, a bounded number of times.
+        // The race for a last slot may be lost: pick again, a bounded number of times.
         for _ in 0..8 {
-            let view = self.view(target, excluded, now);
-            let choice = select(&view, self.pick(target), self.home, draw(), now);
-            match choice {
+            if !target.state.in_flight.has_room(target.limit) {
+                return Err(Blocked::Full(NEVER));
+            }
+            let view = self.view(target, excluded);
+            match select(&view, self.pick(target), self.home, draw(), now) {
                 Choice::Use(slot) => {
-                    let seat = &target.seats[slot];
-                    if seat.in_flight.take(seat.limit()) {
-                        target.state.turn.store(slot + 1, Ordering::Relaxed);
-                        let (route, queue) = (Arc::clone(&self.route), Arc::clone(&self.queue));
-                        return Ok(Held {
-                            route,
-                            target: at,
-                            seat: slot,
-                            queue,
-                        });
+                    if let Some(held) = self.claim(at, slot, admit)? {
+                        return Ok(held);
                     }
                 }
-                other => {
-                    target.state.in_flight.give();
-                    return Err(Blocked::of(other));
-                }
+                other => return Err(Blocked::of(other)),
             }
         }
-        target.state.in_flight.give();
-        Err(Blocked::Full)
+        Err(Blocked::Full(now.plus(AGAIN)))
+    }
+
+    /// Takes the slots of a place, all or none; `None` where another was quicker.
+    fn claim(&self, at: usize, slot: usize, admit: bool) -> Result<Option<Held>, Blocked> {
+        let target = &self.route.targets[at];
+        let (model, seat) = (&target.state, &target.seats[slot]);
+        if admit {
+            self.key.slots.take()?;
+        }
+        let model_taken = model.in_flight.take(target.limit);
+        if !model_taken || !seat.in_flight.take(seat.limit()) {
+            if model_taken {
+                model.in_flight.give();
+            }
+            if admit {
+                self.key.slots.give();
+            }
+            return Ok(None);
+        }
+        model.turn.store(slot + 1, Ordering::Relaxed);
+        Ok(Some(Held {
+            route: Arc::clone(&self.route),
+            target: at,
+            seat: slot,
+            queue: Arc::clone(&self.queue),
+            admission: admit.then(|| Admission::of_taken(&self.key, &self.queue)),
+        }))
+    }
+
+    /// What stands in the way of everybody on a target, whatever key and tries before.
+    pub(super) fn nobody_on(&self, target: &RouteTarget, now: Timestamp) -> Option<Blocked> {
+        if let Some(cooling) = model_cools(target, now) {
+            return Some(cooling);
+        }
+        if !target.state.in_flight.has_room(target.limit) {
+            return Some(Blocked::Full(NEVER));
+        }
+        let view = View {
+            key: None,
+            ..self.view(target, &NOBODY)
+        };
+        match select(&view, Pick::FillFirst, None, Draw::new(0), now) {
+            Choice::Use(_) => None,
+            other => Some(Blocked::of(other)),
+        }
     }
 
     /// A target's accounts as this request sees them.
-    pub(super) fn view<'a>(
-        &'a self,
-        target: &'a RouteTarget,
-        excluded: &'a Excluded,
-        now: Timestamp,
-    ) -> View<'a> {
+    pub(super) fn view<'a>(&'a self, target: &'a RouteTarget, excluded: &'a Excluded) -> View<'a> {
         View {
-            key: &self.key,
+            key: Some(&self.key),
             target,
             excluded,
             barred: excluded.upstreams.contains(&target.upstream.id),
             unlimited: false,
-            now,
         }
     }
 
@@ -190,13 +251,12 @@ impl Seating {
         excluded: &'a Excluded,
     ) -> impl Iterator<Item = Verdict> + 'a {
         let now = Timestamp::now();
-        let view = self.view(target, excluded, now);
-        (0..view.len()).map(move |index| view.at(index).verdict(now))
+        let view = self.view(target, excluded);
+        (0..view.len()).map(move |index| view.verdict(index, now))
     }
 
     /// What was decided of each account, for the log, and of how many more; the chosen one is always among them.
     pub fn verdicts(&self, chosen: Option<&Held>) -> (Vec<store::Verdict>, usize) {
-        let nobody = Excluded::default();
         let now = Timestamp::now();
         let is_chosen = |target: &RouteTarget, seat: &Seat| {
             chosen.is_some_and(|held| ptr::eq(held.target(), target) && ptr::eq(held.seat(), seat))
@@ -216,7 +276,7 @@ impl Seating {
         for target in &self.route.targets {
             all += target.seats.len() + target.left_out.len();
             let cools = model_cools(target, now).map(|why| why.to_string());
-            let texts = self.target_verdicts(target, &nobody);
+            let texts = self.target_verdicts(target, &NOBODY);
             let seats = target.seats.iter().zip(texts).take(left);
             for (seat, verdict) in seats.filter(|(seat, _)| !is_chosen(target, seat)) {
                 let text = match (verdict, &cools) {
@@ -239,37 +299,79 @@ impl Seating {
 
 /// A target's accounts as one request sees them.
 pub(super) struct View<'a> {
-    key: &'a KeyEntry,
+    /// `None` is every account.
+    key: Option<&'a KeyEntry>,
     target: &'a RouteTarget,
     excluded: &'a Excluded,
     /// The upstream itself is left out.
     barred: bool,
     /// For calls that take no slot.
     unlimited: bool,
-    now: Timestamp,
+}
+
+impl View<'_> {
+    fn number(&self, index: usize) -> u32 {
+        self.target.rows.number(index)
+    }
+
+    /// Whether the account of this number is not for this request.
+    #[inline]
+    fn skips(&self, account: u32) -> bool {
+        self.barred
+            || !self.key.is_none_or(|key| key.may_use(account))
+            || self.excluded.holds(account)
+    }
+
+    #[inline]
+    fn seen(&self, verdict: Verdict) -> Verdict {
+        match verdict {
+            Verdict::Full if self.unlimited => Verdict::Usable,
+            verdict => verdict,
+        }
+    }
 }
 
 impl Pool for View<'_> {
     fn len(&self) -> usize {
-        self.target.seats.len()
+        self.target.rows.len()
     }
 
+    #[inline]
     fn fixed(&self, index: usize) -> Fixed {
-        self.target.fixed[index]
-    }
-
-    fn at(&self, index: usize) -> Candidate {
-        let seat = &self.target.seats[index];
-        let excluded = self.barred || !self.key.may_use(seat) || self.excluded.holds(seat);
-        let candidate = seat.candidate(index, excluded, self.now);
-        Candidate {
-            limit: candidate.limit.filter(|_| !self.unlimited),
-            ..candidate
-        }
+        self.target.rows.fixed(index)
     }
 
     fn best(&self) -> Best {
-        self.target.best
+        self.target.rows.best()
+    }
+
+    #[inline]
+    fn verdict(&self, index: usize, now: Timestamp) -> Verdict {
+        if self.skips(self.number(index)) {
+            return Verdict::Excluded;
+        }
+        self.seen(self.target.rows.verdict(index, now))
+    }
+
+    fn share(&self, index: usize, now: Timestamp) -> f64 {
+        self.target.rows.share(index, now)
+    }
+
+    #[inline]
+    fn each<B>(
+        &self,
+        now: Timestamp,
+        mut told: impl FnMut(usize, Verdict, u32) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        let told = |index, verdict, in_flight| told(index, self.seen(verdict), in_flight);
+        let rows = &self.target.rows;
+        if !self.barred
+            && self.excluded.accounts.is_empty()
+            && self.key.is_none_or(KeyEntry::may_use_all)
+        {
+            return rows.each(now, |_| false, told);
+        }
+        rows.each(now, |account| self.skips(account), told)
     }
 }
 
@@ -291,18 +393,6 @@ pub fn draw() -> Draw {
             .unsigned_abs()
             .wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }))
-}
-
-/// Of two reasons the one that ends first.
-pub(super) fn more_hopeful(a: Blocked, b: Blocked) -> Blocked {
-    let rank = |blocked| match blocked {
-        Blocked::Full => (0, 0),
-        Blocked::Cooling(until) | Blocked::NoQuota(until) => (1, until.0),
-        Blocked::ModelCooling(until) => (1, until.0.saturating_add(1)),
-        Blocked::NeedsPerson => (2, 0),
-        Blocked::Exhausted => (3, 0),
-    };
-    if rank(b) < rank(a) { b } else { a }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The request's ledger: key, route, tries, usage, losses, timings. Dropped, it gives exactly one log record, also when
 //! the client goes away or something panics.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -8,17 +9,34 @@ use tokio::time::Instant;
 use crate::base::error::{Error, ErrorKind, Origin};
 use crate::base::id::{Dialect, KeyId, RequestId};
 use crate::base::time::Timestamp;
+use crate::dispatch::admit;
+use crate::dispatch::spent::Spent;
 use crate::ir::{Losses, StopReason, Usage};
 use crate::pool::failure::Failure;
+use crate::runtime::Runtime;
+use crate::runtime::limits::Permit;
+use crate::runtime::metrics::{self, Course, Metrics, Tries};
+use crate::runtime::snapshot::Route;
 use crate::store::{LogRecord, Store, TryRecord, Verdict};
 
 /// The ledger of one request.
 pub struct Ticket {
     record: LogRecord,
     store: Store,
+    metrics: Arc<Metrics>,
+    /// The route that the request led to.
+    route: Option<Arc<Route>>,
+    /// How calls to the upstream that is being tried end.
+    trying: Option<Arc<Tries>>,
+    first_token: Option<Duration>,
+    waited: Option<Duration>,
+    fault: Option<(ErrorKind, Origin)>,
     started: Instant,
     try_started: Instant,
     settled: bool,
+    /// What was used so far.
+    pub spent: Spent,
+    permit: Option<Permit>,
 }
 
 fn millis(d: Duration) -> u64 {
@@ -27,29 +45,85 @@ fn millis(d: Duration) -> u64 {
 
 impl Ticket {
     /// Opens the ledger of a request that began now.
-    pub fn open(store: Store, id: RequestId, dialect: Dialect, key: &KeyId) -> Self {
+    pub fn open(runtime: &Runtime, id: RequestId, dialect: Dialect, key: &KeyId) -> Self {
+        let metrics = Arc::clone(runtime.metrics());
+        metrics.in_flight.inc();
         let mut record = LogRecord::new(id, Timestamp::now(), dialect);
         record.key = Some(key.clone());
         let now = Instant::now();
         Self {
             record,
-            store,
+            store: runtime.store.clone(),
+            metrics,
+            route: None,
+            trying: None,
+            first_token: None,
+            waited: None,
+            fault: None,
             started: now,
             try_started: now,
             settled: false,
+            spent: Spent::default(),
+            permit: None,
         }
     }
 
-    /// What was asked for, and the public model that it resolved to.
-    pub fn asked(&mut self, requested: &str, model: Option<&str>, stream: bool) {
+    /// What was asked for, and the route that it led to.
+    pub fn asked(&mut self, requested: &str, route: Option<&Arc<Route>>, stream: bool) {
         requested.clone_into(&mut self.record.requested);
-        self.record.model = model.map(Into::into);
+        self.record.model = route.map(|route| route.name.as_str().into());
         self.record.stream = stream;
+        self.route = route.cloned();
+    }
+
+    /// What the request is reckoned to use, and its reservation with the limits of its key.
+    pub fn reserved(&mut self, spent: Spent, permit: Permit) {
+        self.spent = spent;
+        if !permit.is_free() {
+            self.spent.reserved(permit.reserved());
+            self.permit = Some(permit);
+        }
+    }
+
+    /// Waits until the store knows of what is reserved, where it does not yet: no prompt goes out, and no more of an answer
+    /// is read, before. Never for long.
+    pub async fn covered(&mut self) {
+        if let Some(permit) = &mut self.permit {
+            permit.covered().await;
+        }
+    }
+
+    /// Reserves more where what was used comes near to what was reserved.
+    ///
+    /// # Errors
+    /// The limit that has no room, once more was used than was reserved: the answer must end.
+    pub fn room(&mut self) -> Result<(), Error> {
+        let Some(permit) = self.permit.as_mut().filter(|_| self.spent.is_short()) else {
+            return Ok(());
+        };
+        // Less and less where there is little left, down to what was used already.
+        let mut refused = None;
+        for more in self.spent.wants() {
+            match permit.extend(more) {
+                Ok(()) => {
+                    self.spent.reserved(permit.reserved());
+                    return Ok(());
+                }
+                Err(why) => refused = Some(why),
+            }
+        }
+        match refused {
+            Some(refused) if !permit.reserved().covers(self.spent.amount()) => {
+                Err(admit::told(&refused))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// How long the request waited for slots, added up.
     pub fn waited(&mut self, waited: Duration) {
         self.record.queue_ms += millis(waited);
+        *self.waited.get_or_insert_default() += waited;
     }
 
     /// What was decided of each account at the first pick, or when none was left; and of how many more.
@@ -58,8 +132,9 @@ impl Ticket {
         self.record.more_verdicts = u32::try_from(more).unwrap_or(u32::MAX);
     }
 
-    /// A call begins.
-    pub fn try_begins(&mut self, call: TryRecord) {
+    /// A call to the upstream with these counters begins.
+    pub fn try_begins(&mut self, call: TryRecord, tries: &Arc<Tries>) {
+        self.trying = Some(Arc::clone(tries));
         self.try_started = Instant::now();
         self.record.upstream = Some(call.upstream.clone());
         self.record.account = Some(call.account.clone());
@@ -72,8 +147,14 @@ impl Ticket {
         u16::try_from(self.record.tries.len() + 1).unwrap_or(u16::MAX)
     }
 
+    /// The prompt is about to be sent.
+    pub fn sends(&mut self) {
+        self.spent.sends();
+    }
+
     /// The call's response headers are there.
     pub fn first_byte(&mut self) {
+        self.spent.begins();
         let waited = millis(self.try_started.elapsed());
         if let Some(call) = self.record.tries.last_mut() {
             call.first_byte_ms = Some(waited);
@@ -83,13 +164,18 @@ impl Ticket {
 
     /// The first content of the answer is there.
     pub fn first_content(&mut self) {
-        self.record
-            .first_token_ms
-            .get_or_insert(millis(self.started.elapsed()));
+        if self.first_token.is_none() {
+            let first = self.started.elapsed();
+            self.first_token = Some(first);
+            self.record.first_token_ms = Some(millis(first));
+        }
     }
 
     /// The call failed.
     pub fn try_failed(&mut self, failure: &Failure) {
+        if let Some(tries) = self.trying.take() {
+            tries.ended(Some(failure.class));
+        }
         let latency = millis(self.try_started.elapsed());
         if let Some(call) = self.record.tries.last_mut() {
             call.latency_ms = latency;
@@ -104,6 +190,14 @@ impl Ticket {
             detail = failure.detail,
             "try failed"
         );
+    }
+
+    /// The call was ended by a limit of the client's.
+    pub fn try_cut(&mut self) {
+        let latency = millis(self.try_started.elapsed());
+        if let Some(call) = self.record.tries.last_mut() {
+            call.latency_ms = latency;
+        }
     }
 
     /// Token counts so far.
@@ -122,6 +216,9 @@ impl Ticket {
         if let Some(call) = self.record.tries.last_mut() {
             call.latency_ms = latency;
         }
+        if let Some(tries) = self.trying.take() {
+            tries.ended(None);
+        }
         self.record.status = 200;
         self.record.stop = Some(stop.as_str().into());
         self.settled = true;
@@ -131,6 +228,7 @@ impl Ticket {
     pub fn failed(&mut self, error: &Error, status: u16) {
         self.record.status = status;
         self.record.error = Some(error.into());
+        self.fault = Some(metrics::fault(error));
         self.settled = true;
     }
 
@@ -146,8 +244,25 @@ impl Drop for Ticket {
             let gone = Error::new(ErrorKind::Cancelled, "the client went away");
             self.record.status = 499;
             self.record.error = Some((&gone).into());
+            self.fault = Some(metrics::fault(&gone));
         }
-        self.record.latency_ms = millis(self.started.elapsed());
+        self.record.usage.update(&self.spent.told());
+        self.record.cost = self.spent.cost();
+        if let Some(permit) = self.permit.take() {
+            permit.settle(self.spent.booked());
+        }
+        let latency = self.started.elapsed();
+        self.record.latency_ms = millis(latency);
+        self.metrics.in_flight.dec();
+        self.metrics.ended(&Course {
+            dialect: self.record.dialect,
+            error: self.fault,
+            model: self.route.as_ref().map(|route| &*route.counts),
+            usage: &self.record.usage,
+            latency,
+            first_token: self.first_token,
+            waited: self.waited,
+        });
         let r = &self.record;
         // What a client's mistake is about may quote its prompt: the row has it, the log not.
         let told = r.error.as_ref().filter(|e| e.origin != Origin::Client);
@@ -162,6 +277,7 @@ impl Drop for Ticket {
             queue_ms = r.queue_ms,
             input = r.usage.input_total(),
             output = r.usage.output_total(),
+            cost = r.cost,
             stream = r.stream,
             error = r.error.as_ref().map(|e| e.kind.as_ref()),
             message = told.map(|e| e.message.as_str()),

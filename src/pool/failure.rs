@@ -147,6 +147,9 @@ impl Class {
     }
 }
 
+/// What counts by class has room for each: the last one declared is the last one of the list.
+const _: () = assert!(Class::EmptyAnswer as usize + 1 == Class::ALL.len());
+
 /// What a failure is held against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {

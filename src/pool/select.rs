@@ -4,8 +4,10 @@
 //! the file fixes (tier, weight, name) is asked first, and only those who would be picked are looked at; all are where that
 //! finds nobody soon.
 
+use std::ops::ControlFlow;
+
 use crate::base::time::Timestamp;
-use crate::pool::candidate::{Candidate, Fixed, NEVER, Verdict};
+use crate::pool::candidate::{Fixed, NEVER, Verdict};
 
 /// How one is picked among those that can serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,8 +70,9 @@ fn unit(bits: u64) -> f64 {
 pub enum Choice {
     /// This candidate's `slot`.
     Use(usize),
-    /// Some could serve but for their limits: wait for a slot.
-    Full,
+    /// Some could serve but for their limits: wait for a slot, or until then, when the first bench of another ends or its
+    /// quota is full again; [`NEVER`] where there is no such other.
+    Full(Timestamp),
     /// None can serve before then, when a bench ends.
     Wait(Timestamp),
     /// None can serve before then, when a quota is full again.
@@ -80,16 +83,25 @@ pub enum Choice {
     Exhausted,
 }
 
-/// The accounts of a route.
+/// The accounts of a route as one request sees them, by index.
 pub trait Pool {
     /// How many.
     fn len(&self) -> usize;
     /// What the file says of the one at this index.
     fn fixed(&self, index: usize) -> Fixed;
-    /// The one at this index as it stands.
-    fn at(&self, index: usize) -> Candidate;
     /// What the file says of all.
     fn best(&self) -> Best;
+    /// How the one at this index stands.
+    fn verdict(&self, index: usize, now: Timestamp) -> Verdict;
+    /// What is left of the one at this index: quota × health, 0–1. An empty quota has no candidate; here 0 means that it
+    /// may go on all the same, at somebody's cost.
+    fn share(&self, index: usize, now: Timestamp) -> f64;
+    /// Tells of each in order until it is told to stop: the index, how it stands, its calls in flight.
+    fn each<B>(
+        &self,
+        now: Timestamp,
+        told: impl FnMut(usize, Verdict, u32) -> ControlFlow<B>,
+    ) -> ControlFlow<B>;
 
     /// Whether there is none.
     fn is_empty(&self) -> bool {
@@ -134,7 +146,7 @@ where
 {
     let found = match (pick, home) {
         (Pick::FillFirst, _) => in_turn(pool, 0, now),
-        (_, Some(home)) => nearest(pool, home, pick == Pick::Weighted, now),
+        (_, Some(home)) => return nearest(pool, home, pick == Pick::Weighted, now),
         (Pick::RoundRobin { turn }, None) => in_turn(pool, turn, now),
         (Pick::Weighted | Pick::Random, None) => by_lot(pool, pick, draw, now),
         (Pick::LeastBusy, None) => None,
@@ -147,9 +159,8 @@ fn in_turn<P: Pool + ?Sized>(pool: &P, turn: usize, now: Timestamp) -> Option<us
     let (len, tier) = (pool.len(), pool.best().tier);
     let from = if turn < len { turn } else { 0 };
     let mut indexes = (from..len).chain(0..from).take(LOOKS);
-    indexes.find_map(|index| {
-        let candidate = (pool.fixed(index).tier == tier).then(|| pool.at(index))?;
-        (candidate.verdict(now) == Verdict::Usable).then_some(candidate.slot)
+    indexes.find(|index| {
+        pool.fixed(*index).tier == tier && pool.verdict(*index, now) == Verdict::Usable
     })
 }
 
@@ -171,23 +182,38 @@ fn by_lot<P: Pool + ?Sized>(pool: &P, pick: Pick, draw: Draw, now: Timestamp) ->
         if fixed.tier != best.tier || (pick == Pick::Weighted && chance >= fixed.weight) {
             return None;
         }
-        let candidate = pool.at(index);
-        let taken = candidate.verdict(now) == Verdict::Usable
-            && (pick == Pick::Random || chance < fixed.weight * candidate.share());
-        taken.then_some(candidate.slot)
+        let taken = pool.verdict(index, now) == Verdict::Usable
+            && (pick == Pick::Random || chance < fixed.weight * pool.share(index, now));
+        taken.then_some(index)
     })
 }
 
 /// Weighted rendezvous: the least `-ln(u) / weight` of all that can serve, `u` uniform and fixed for conversation and
-/// account. Only who is nearer than all before is looked at.
-fn nearest<P: Pool + ?Sized>(pool: &P, home: u64, weighted: bool, now: Timestamp) -> Option<usize> {
-    let mut found = None;
+/// account. From the first that can serve on, only who is nearer than all before is looked at.
+fn nearest<P: Pool + ?Sized>(pool: &P, home: u64, weighted: bool, now: Timestamp) -> Choice {
+    let mut hurdles = Hurdles::default();
+    let first = pool.each(now, |index, verdict, _| match verdict {
+        Verdict::Usable => ControlFlow::Break(index),
+        hurdle => {
+            hurdles.note(hurdle);
+            ControlFlow::Continue(())
+        }
+    });
+    let ControlFlow::Break(first) = first else {
+        return hurdles.choice();
+    };
+    let mut found = first;
     let (mut rank, mut distance) = (u64::MAX, f64::INFINITY);
-    for index in 0..pool.len() {
+    for index in first..pool.len() {
         let fixed = pool.fixed(index);
         let last_resort = weighted && fixed.weight <= 0.0;
         let its_rank = rank_of(fixed.tier, last_resort);
         if its_rank > rank {
+            continue;
+        }
+        let better = its_rank < rank;
+        // Where a better one may be anywhere, whether it can serve is asked before how near it is.
+        if better && pool.verdict(index, now) != Verdict::Usable {
             continue;
         }
         let weight = if weighted && !last_resort {
@@ -197,19 +223,15 @@ fn nearest<P: Pool + ?Sized>(pool: &P, home: u64, weighted: bool, now: Timestamp
         };
         let u = unit(mix(fixed.hash ^ home)).max(f64::MIN_POSITIVE);
         // The logarithm is never less than 1 − u, which spares it for nearly all.
-        if its_rank == rank && 1.0 - u >= distance * weight {
+        if !better && 1.0 - u >= distance * weight {
             continue;
         }
         let its_distance = -u.ln() / weight;
-        if its_rank == rank && its_distance >= distance {
-            continue;
-        }
-        let candidate = pool.at(index);
-        if candidate.verdict(now) == Verdict::Usable {
-            (rank, distance, found) = (its_rank, its_distance, Some(candidate.slot));
+        if better || (its_distance < distance && pool.verdict(index, now) == Verdict::Usable) {
+            (rank, distance, found) = (its_rank, its_distance, index);
         }
     }
-    found
+    Choice::Use(found)
 }
 
 /// Tier, then whether it is a last resort (weight 0): the lower the better.
@@ -221,80 +243,90 @@ fn rank_of(tier: u32, last_resort: bool) -> u64 {
 fn among_all<P: Pool + ?Sized>(pool: &P, pick: Pick, draw: Draw, now: Timestamp) -> Choice {
     let mut leader = Leader::default();
     let mut hurdles = Hurdles::default();
-    for index in 0..pool.len() {
-        let candidate = pool.at(index);
-        match candidate.verdict(now) {
-            Verdict::Usable => leader.meet(&candidate, pick, draw),
+    let _ = pool.each(now, |index, verdict, in_flight| {
+        match verdict {
+            Verdict::Usable => leader.meet(pool, index, in_flight, pick, draw, now),
             hurdle => hurdles.note(hurdle),
         }
-    }
-    leader.slot.map_or_else(|| hurdles.choice(), Choice::Use)
+        ControlFlow::<()>::Continue(())
+    });
+    leader.index.map_or_else(|| hurdles.choice(), Choice::Use)
 }
 
-/// The best candidate so far.
+/// The best so far.
 struct Leader {
-    slot: Option<usize>,
+    index: Option<usize>,
     /// See [`rank_of`].
     rank: u64,
     /// Among equal ranks: the lower the better.
     score: u64,
     /// Among equal scores one is drawn: the sum of the weights met so far.
     total: f64,
+    /// Who lifts the sum above this takes the lead.
+    bar: f64,
+    draws: usize,
 }
 
 impl Default for Leader {
     fn default() -> Self {
         Self {
-            slot: None,
+            index: None,
             rank: u64::MAX,
             score: u64::MAX,
             total: 0.0,
+            bar: 0.0,
+            draws: 0,
         }
     }
 }
 
 impl Leader {
-    fn meet(&mut self, candidate: &Candidate, pick: Pick, draw: Draw) {
+    #[inline]
+    fn meet<P: Pool + ?Sized>(
+        &mut self,
+        pool: &P,
+        index: usize,
+        in_flight: u32,
+        pick: Pick,
+        draw: Draw,
+        now: Timestamp,
+    ) {
+        let fixed = pool.fixed(index);
         let weighted = pick == Pick::Weighted;
-        let last_resort = weighted && candidate.weight <= 0.0;
-        let rank = rank_of(candidate.tier, last_resort);
-        if rank > self.rank {
-            return;
-        }
-        if rank < self.rank {
-            *self = Self {
-                rank,
-                ..Self::default()
-            };
-        }
-        let declared = if weighted && !last_resort {
-            candidate.weight
-        } else {
-            1.0
-        };
+        let last_resort = weighted && fixed.weight <= 0.0;
+        let rank = rank_of(fixed.tier, last_resort);
         let score = match pick {
             Pick::Weighted | Pick::Random => 0,
-            // Slots before the turn wrap around to the far end.
-            Pick::RoundRobin { turn } => candidate.slot.wrapping_sub(turn) as u64,
-            Pick::LeastBusy => u64::from(candidate.in_flight),
-            Pick::FillFirst => candidate.slot as u64,
+            // Indexes before the turn wrap around to the far end.
+            Pick::RoundRobin { turn } => index.wrapping_sub(turn) as u64,
+            Pick::LeastBusy => u64::from(in_flight),
+            Pick::FillFirst => index as u64,
         };
-        if score > self.score {
+        if (rank, score) > (self.rank, self.score) {
             return;
         }
-        if score < self.score {
-            (self.score, self.total) = (score, 0.0);
+        if (rank, score) < (self.rank, self.score) {
+            (self.rank, self.score) = (rank, score);
+            (self.total, self.bar) = (0.0, 0.0);
         }
-        // A quota that is all but empty is still better than none.
-        let weight = if weighted {
-            declared * candidate.share().max(1e-9)
+        let declared = if weighted && !last_resort {
+            fixed.weight
         } else {
             1.0
         };
-        // Each one takes the lead with its share of all met so far: in the end each leads with its share of all.
+        // A quota that is all but empty is still better than none.
+        let weight = if weighted {
+            (declared * pool.share(index, now).max(1e-9)).max(f64::MIN_POSITIVE)
+        } else {
+            1.0
+        };
+        // Whoever leads at a sum still does at another with the chance of one by the other: what the next change of lead
+        // takes is drawn at once. In the end each leads with its share of all.
         self.total += weight;
-        if draw.of(candidate.slot) * self.total < weight {
-            self.slot = Some(candidate.slot);
+        if self.total > self.bar {
+            self.index = Some(index);
+            self.draws += 1;
+            self.bar = self.total / draw.of(self.draws);
         }
     }
 }
@@ -331,7 +363,7 @@ impl Hurdles {
 
     fn choice(&self) -> Choice {
         if self.full {
-            Choice::Full
+            Choice::Full(self.cooling.min(self.quota))
         } else if self.quota < self.cooling {
             Choice::NoQuota(self.quota)
         } else if self.cooling != NEVER {

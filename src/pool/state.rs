@@ -42,6 +42,9 @@ pub struct Cooldown {
     pub since: Timestamp,
     /// Its end.
     pub until: Timestamp,
+    /// So much of it the upstream stated, or a rule fixes; what is beyond is a guess, which yields to a reading of the
+    /// quota.
+    pub sure: Timestamp,
     /// What brought it.
     pub class: Class,
     /// In a row; a success ends the row.
@@ -58,8 +61,10 @@ impl Cooldown {
     fn anchor(&mut self, now: Timestamp) {
         if now < self.since {
             let length = self.until.since(self.since);
+            let sure = self.sure.since(self.since);
             self.since = now;
             self.until = now.plus(length);
+            self.sure = now.plus(sure);
         }
     }
 }
@@ -82,6 +87,27 @@ pub struct Machine {
     pub models: BTreeMap<String, Cooldown>,
     forbidden_in_row: u32,
     garbage_in_row: u32,
+}
+
+/// A bench that begins.
+#[derive(Debug, Clone, Copy)]
+struct Bench {
+    class: Class,
+    length: Duration,
+    /// So much of it is no guess.
+    sure: Duration,
+    count: u32,
+}
+
+impl Bench {
+    fn sure(class: Class, length: Duration, count: u32) -> Self {
+        Self {
+            class,
+            length,
+            sure: length,
+            count,
+        }
+    }
 }
 
 /// What the caller has to do besides obeying the new state.
@@ -162,16 +188,20 @@ impl Machine {
             Class::RateLimited => {
                 let count = self.next_count(model, Class::RateLimited);
                 let length = failure.delay.unwrap_or_else(|| limits.doubling(count));
-                self.bench(model, Class::RateLimited, now, length, count)
+                self.bench(model, Bench::sure(Class::RateLimited, length, count), now)
             }
             Class::QuotaExhausted => {
-                let length = failure.delay.unwrap_or(cooldown::QUOTA);
-                self.bench(model, Class::QuotaExhausted, now, length, 1);
+                let bench = Bench {
+                    sure: failure.delay.unwrap_or_default(),
+                    ..Bench::sure(Class::QuotaExhausted, cooldown::QUOTA, 1)
+                };
+                let length = failure.delay.unwrap_or(bench.length);
+                self.bench(model, Bench { length, ..bench }, now);
                 Effect::AskQuota
             }
             Class::ModelNotFound => {
                 let length = cooldown::MODEL_NOT_FOUND;
-                self.bench(model, Class::ModelNotFound, now, length, 1)
+                self.bench(model, Bench::sure(Class::ModelNotFound, length, 1), now)
             }
             Class::Forbidden => {
                 self.forbidden_in_row += 1;
@@ -220,37 +250,50 @@ impl Machine {
             .map_or(1, |c| c.count.saturating_add(1))
     }
 
-    fn bench(
-        &mut self,
-        model: &str,
-        class: Class,
-        now: Timestamp,
-        length: Duration,
-        count: u32,
-    ) -> Effect {
+    fn bench(&mut self, model: &str, new: Bench, now: Timestamp) -> Effect {
         let bench = Cooldown {
             since: now,
-            until: now.plus(length),
-            class,
-            count,
+            until: now.plus(new.length),
+            sure: now.plus(new.sure),
+            class: new.class,
+            count: new.count,
         };
         match self.models.get_mut(model) {
             Some(known) => {
                 known.anchor(now);
+                let sure = known.sure.max(bench.sure);
                 // A shorter delay told later never opens a door that another answer said is closed for longer.
                 if known.until > bench.until {
-                    if known.class == class {
-                        known.count = count;
+                    if known.class == new.class {
+                        known.count = new.count;
                     }
                 } else {
                     *known = bench;
                 }
+                known.sure = sure;
             }
             None => {
                 self.models.insert(model.to_owned(), bench);
             }
         }
         Effect::Benched
+    }
+
+    /// A reading of the quota, asked for at `at`, shows that something is left: what a bench for lack of quota only guessed
+    /// is over, where the reading is not older than it. What was stated stays. Says whether that changed the bench.
+    pub fn something_left(&mut self, model: &str, at: Timestamp, now: Timestamp) -> bool {
+        let Some(bench) = self.models.get_mut(model) else {
+            return false;
+        };
+        let a_guess = bench.class == Class::QuotaExhausted && bench.sure < bench.until;
+        if !a_guess || at < bench.since {
+            return false;
+        }
+        bench.until = bench.sure;
+        if !bench.holds(now) {
+            self.models.remove(model);
+        }
+        true
     }
 
     fn bench_whole(&mut self, class: Class, now: Timestamp, length: Duration) -> Effect {
@@ -262,6 +305,7 @@ impl Machine {
             self.whole = Some(Cooldown {
                 since: now,
                 until,
+                sure: until,
                 class,
                 count: 1,
             });

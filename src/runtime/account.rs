@@ -1,10 +1,10 @@
 //! What lives across reloads: an account's health, slots and credential.
 //!
-//! The atomics ("cells") are written under the mutex and read without it; no lock is held across an await.
+//! Its cells on the board are written under the mutex and read without it; no lock is held across an await.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -14,39 +14,11 @@ use crate::pool::cooldown::Limits;
 use crate::pool::failure::{Class, Failure};
 use crate::pool::report::{Offer, Report, report};
 use crate::pool::state::{Cooldown, Effect, Machine, Relief, Standing};
-use crate::runtime::lane::Lane;
+use crate::runtime::board::{Board, InFlight, Row, Spot};
+use crate::runtime::lane::{Lane, Reading};
 use crate::runtime::numbers::stable_hash;
 use crate::runtime::project::ProjectCell;
 use crate::upstream::credential::Credential;
-
-/// Counts calls in flight; never above its limit.
-#[derive(Debug, Default)]
-pub struct InFlight(AtomicU32);
-
-impl InFlight {
-    /// How many.
-    pub fn count(&self) -> u32 {
-        self.0.load(Ordering::Acquire)
-    }
-
-    /// Takes a slot where fewer than `limit` are taken; `None` is no limit.
-    pub fn take(&self, limit: Option<u32>) -> bool {
-        self.0
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| {
-                limit
-                    .is_none_or(|limit| n < limit)
-                    .then_some(n.saturating_add(1))
-            })
-            .is_ok()
-    }
-
-    /// Gives one back.
-    pub fn give(&self) {
-        let _ = self
-            .0
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1));
-    }
-}
 
 /// What one account is known by while it lives.
 pub struct AccountState {
@@ -61,11 +33,10 @@ pub struct AccountState {
     /// What it signs in with.
     pub credential: Credential,
     /// Calls in flight; a new credential takes over those of the one before.
-    pub in_flight: Arc<InFlight>,
+    pub in_flight: Spot<InFlight>,
     /// Its project and tier.
     pub project: ProjectCell,
-    ready_at: AtomicI64,
-    trial: AtomicBool,
+    row: Row,
     last_used: AtomicI64,
     health: Mutex<Health>,
 }
@@ -77,13 +48,13 @@ struct Health {
 }
 
 impl AccountState {
-    /// A fresh account.
+    /// A fresh account. Where its name had another credential before, calls in flight go on being counted.
     pub fn new(
         id: AccountId,
         number: u32,
         upstream: UpstreamId,
         credential: Credential,
-        in_flight: Arc<InFlight>,
+        board: &Arc<Board>,
     ) -> Self {
         Self {
             hash: stable_hash([id.as_str()]),
@@ -91,13 +62,36 @@ impl AccountState {
             id,
             upstream,
             credential,
-            in_flight,
+            in_flight: board.in_flight(number),
             project: ProjectCell::default(),
-            ready_at: AtomicI64::new(0),
-            trial: AtomicBool::new(false),
+            row: board.row(),
             last_used: AtomicI64::new(0),
             health: Mutex::default(),
         }
+    }
+
+    /// Takes over what is known of an account that was this one under another name.
+    pub(super) fn inherit(&self, before: &Self) {
+        let (machine, lanes) = {
+            let known = before.health.lock();
+            (known.machine.clone(), known.lanes.clone())
+        };
+        if let Some(project) = before.project.known() {
+            self.project.set(project);
+        }
+        for (model, lane) in lanes {
+            self.lane(&model).inherit(&lane);
+        }
+        self.restore_standing(machine);
+    }
+
+    /// Its quotas, as they were read.
+    pub(super) fn readings(&self) -> Vec<(String, Reading)> {
+        let health = self.health.lock();
+        let lanes = health.lanes.iter();
+        lanes
+            .map(|(model, lane)| (model.clone(), lane.reading()))
+            .collect()
     }
 
     /// Its lane for an upstream model, made on first need.
@@ -106,7 +100,8 @@ impl AccountState {
         if let Some(lane) = health.lanes.get(model) {
             return Arc::clone(lane);
         }
-        let lane = Arc::new(Lane::new(model));
+        let state = self.row.board().model(&self.upstream, model);
+        let lane = Arc::new(state.lane(model, self.row.number));
         lane.set_bench(health.machine.models.get(model));
         health.lanes.insert(model.to_owned(), Arc::clone(&lane));
         lane
@@ -114,7 +109,12 @@ impl AccountState {
 
     /// When the account as a whole can be used; `pool::candidate::NEVER` while a person must act.
     pub fn ready_at(&self) -> Timestamp {
-        Timestamp(self.ready_at.load(Ordering::Acquire))
+        self.row.cell.ready_at()
+    }
+
+    /// The number of its row on the board.
+    pub fn row(&self) -> u32 {
+        self.row.number
     }
 
     /// When it last served, or the epoch.
@@ -139,12 +139,23 @@ impl AccountState {
 
     /// Whether it has to show that it is well: one call at a time.
     pub fn on_trial(&self) -> bool {
-        self.trial.load(Ordering::Acquire)
+        self.row.cell.on_trial()
     }
 
     /// Its state for people, as far as these models go.
     pub fn report<'a>(&self, offers: impl Iterator<Item = Offer<'a>>, now: Timestamp) -> Report {
         report(&self.health.lock().machine, offers, now)
+    }
+
+    /// Tells of each bench in force: whether it is of the whole account, and what brought it.
+    pub fn benches(&self, now: Timestamp, mut tell: impl FnMut(bool, Class)) {
+        let health = self.health.lock();
+        for bench in health.machine.whole.iter().filter(|b| b.holds(now)) {
+            tell(true, bench.class);
+        }
+        for bench in health.machine.models.values().filter(|b| b.holds(now)) {
+            tell(false, bench.class);
+        }
     }
 
     /// Whether its quotas can be asked for: somebody can sign in with it, and a person wants it used.
@@ -192,6 +203,26 @@ impl AccountState {
         }
         self.publish(&health, model);
         effect
+    }
+
+    /// Keeps a reading of the pair's quota that was asked for at `at`. Says whether it changed the pair's bench.
+    pub fn quota(
+        &self,
+        model: &str,
+        (remaining, reset): (Option<f64>, Option<Timestamp>),
+        at: Timestamp,
+        now: Timestamp,
+    ) -> bool {
+        self.lane(model).set_quota(remaining, reset, at);
+        if remaining.is_none_or(|left| left <= 0.0) {
+            return false;
+        }
+        let mut health = self.health.lock();
+        let changed = health.machine.something_left(model, at, now);
+        if changed {
+            self.publish(&health, model);
+        }
+        changed
     }
 
     /// Puts back a bench that the store kept; `model` of `None` is the whole account.
@@ -262,8 +293,7 @@ impl AccountState {
 
     fn publish(&self, health: &Health, model: &str) {
         let machine = &health.machine;
-        self.trial.store(machine.trial, Ordering::Release);
-        self.ready_at.store(machine.ready_at().0, Ordering::Release);
+        self.row.cell.set(machine.ready_at(), machine.trial);
         if let Some(lane) = health.lanes.get(model) {
             lane.set_bench(machine.models.get(model));
         }
@@ -302,6 +332,6 @@ pub(crate) mod testing {
         let secret = Secret::new("made-up");
         let exchange = Arc::new(Nobody);
         let credential = Credential::new(secret, "id", exchange, None, None, Tasks::new());
-        AccountState::new(name.into(), 0, "u".into(), credential, Arc::default())
+        AccountState::new(name.into(), 0, "u".into(), credential, &Arc::default())
     }
 }

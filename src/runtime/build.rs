@@ -10,13 +10,16 @@ use crate::base::id::{AccountId, UpstreamId};
 use crate::config::model::{Account, Affinity, Config, KeyValue, Model};
 use crate::config::secret::Resolver;
 use crate::ir::Family;
-use crate::pool::candidate::Fixed;
-use crate::pool::select::Best;
 use crate::runtime::account::AccountState;
 use crate::runtime::handle::UpstreamHandle;
+use crate::runtime::limits::{Limited, Whose};
+use crate::runtime::metrics::ModelCounts;
 use crate::runtime::numbers::AccountSet;
 use crate::runtime::registry::Registry;
+use crate::runtime::rows::Rows;
+use crate::runtime::slots::{GroupSlots, KeySlots, Slots};
 use crate::runtime::snapshot::{KeyEntry, Listed, Route, RouteTarget, Seat, Snapshot};
+use crate::store::BudgetOwner;
 use crate::wire::ModelInfo;
 
 /// What the build needs besides the config.
@@ -50,6 +53,7 @@ pub fn build(config: Arc<Config>, context: &Context<'_>) -> Result<Snapshot, Vec
         upstreams: &upstreams,
         accounts: &accounts,
         registry: context.registry,
+        present: context.present,
     };
     let (routes, listed) = wiring.routes();
     let (generation, revision) = (context.generation, context.revision);
@@ -108,12 +112,39 @@ fn accounts(
         };
         match context.secrets.resolve(&account.credential) {
             Ok(secret) => {
-                out.insert(id.clone(), context.registry.account(id, upstream, &secret));
+                let named = |name: &AccountId| config.accounts.get(name).is_some_and(|a| a.enabled);
+                let state = context.registry.account(id, upstream, &secret, named);
+                out.insert(id.clone(), state);
             }
             Err(error) => errors.push(format!("accounts.{id}: {error}")),
         }
     }
     out
+}
+
+/// What the keys of a group share.
+struct Shared {
+    limits: Option<Arc<Limited>>,
+    slots: Arc<GroupSlots>,
+}
+
+fn groups<'a>(config: &'a Config, context: &Context<'_>) -> HashMap<&'a str, Shared> {
+    let groups = config.groups.iter();
+    let shared = groups.map(|(name, group)| {
+        let owner = BudgetOwner::Group(name.as_str().into());
+        let whose = Whose::Group(name.clone());
+        let zone = &config.admin.time_zone;
+        let registry = context.registry;
+        let shared = Shared {
+            limits: registry.limits.of(owner, whose, &group.limits, zone),
+            slots: Arc::new(GroupSlots {
+                name: name.clone(),
+                slots: Slots::new(registry.counters.group(name), group.max_concurrent),
+            }),
+        };
+        (name.as_str(), shared)
+    });
+    shared.collect()
 }
 
 fn keys(
@@ -123,6 +154,9 @@ fn keys(
 ) -> HashMap<[u8; 32], Arc<KeyEntry>> {
     let mut out: HashMap<[u8; 32], Arc<KeyEntry>> = HashMap::new();
     let mut sets = AccountSets::default();
+    let counters = &context.registry.counters;
+    let groups = groups(config, context);
+    let zone = &config.admin.time_zone;
     for (id, key) in &config.keys {
         let digest = match &key.value {
             KeyValue::Sha256(digest) => *digest,
@@ -135,6 +169,14 @@ fn keys(
             },
         };
         let accounts = sets.of(&key.accounts, config, context.registry);
+        let limits = &context.registry.limits;
+        let own = limits.of(
+            BudgetOwner::Key(digest),
+            Whose::Key(id.clone()),
+            &key.limits,
+            zone,
+        );
+        let group = key.group.as_deref().and_then(|name| groups.get(name));
         let entry = KeyEntry {
             id: id.clone(),
             digest,
@@ -142,6 +184,11 @@ fn keys(
             accounts,
             expires: key.expires,
             enabled: key.enabled,
+            limits: [own, group.and_then(|shared| shared.limits.clone())],
+            slots: KeySlots {
+                own: Slots::new(counters.key(&digest), key.max_concurrent),
+                group: group.map(|shared| Arc::clone(&shared.slots)),
+            },
         };
         if let Some(other) = out.insert(digest, Arc::new(entry)) {
             errors.push(format!(
@@ -191,6 +238,7 @@ struct Wiring<'a> {
     upstreams: &'a Upstreams,
     accounts: &'a Accounts,
     registry: &'a Registry,
+    present: Option<&'a Snapshot>,
 }
 
 impl Wiring<'_> {
@@ -224,6 +272,8 @@ impl Wiring<'_> {
                     strategy,
                     affinity: self.affinity(),
                     thinking: None,
+                    counts: Arc::clone(&self.registry.metrics.discovered),
+                    price: None,
                 });
                 routes.insert(found.id.clone(), Arc::clone(&route));
                 let info = ModelInfo {
@@ -256,7 +306,17 @@ impl Wiring<'_> {
             strategy: model.strategy.unwrap_or(self.config.routing.strategy),
             affinity: self.affinity(),
             thinking: model.thinking,
+            counts: self.counts(name),
+            price: model.price,
         }
+    }
+
+    /// The counts of a model of the file go on while the file names it.
+    fn counts(&self, name: &str) -> Arc<ModelCounts> {
+        self.present
+            .filter(|present| present.config.models.contains_key(name))
+            .and_then(|present| present.route(name))
+            .map_or_else(Arc::default, |route| Arc::clone(&route.counts))
     }
 
     fn target(
@@ -281,22 +341,14 @@ impl Wiring<'_> {
             .and_then(|m| m.max_output)
             .and_then(|n| u32::try_from(n).ok());
         let (seats, left_out) = self.seats(upstream, &model);
-        let fixed: Vec<_> = seats
-            .iter()
-            .map(|seat| Fixed {
-                hash: seat.hash,
-                weight: seat.weight,
-                tier: seat.tier,
-            })
-            .collect();
+        let state = self.registry.model(upstream, &model);
         Some(RouteTarget {
             family: family.or_else(|| Family::of(&model)),
             max_output: [max_output, theirs].into_iter().flatten().min(),
-            state: self.registry.model(upstream, &model),
             limit: self.config.routing.max_concurrent_per_model,
-            best: Best::of(fixed.iter().copied()),
-            fixed,
+            rows: Rows::of(&seats, &self.registry.board, &state),
             seats,
+            state,
             left_out,
             upstream: Arc::clone(handle),
             model,
@@ -330,9 +382,7 @@ impl Wiring<'_> {
     fn seat(&self, account: &Account, state: &Arc<AccountState>, model: &str) -> Seat {
         Seat {
             lane: state.lane(model),
-            number: state.number,
-            hash: state.hash,
-            in_flight: Arc::clone(&state.in_flight),
+            in_flight: state.in_flight.clone(),
             account: Arc::clone(state),
             weight: account.weight,
             tier: account.tier,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use crate::base::id::AccountId;
 use crate::base::time::Timestamp;
 use crate::config::diagnostic::Severity;
 use crate::config::model::Config;
@@ -289,6 +290,7 @@ impl Controller {
         }
         commit();
         self.put(snapshot, !same);
+        runtime.metrics().applied.inc();
         if !same {
             tracing::info!(
                 generation,
@@ -330,9 +332,13 @@ impl Controller {
     }
 
     fn put(&self, snapshot: Snapshot, numbered: bool) {
+        let wait = snapshot.config.state.orphan_retention;
+        let named = |id: &AccountId| snapshot.accounts.contains_key(id);
+        self.runtime.registry.retain(named, wait, Timestamp::now());
         self.runtime
             .registry
-            .retain(|id| snapshot.accounts.contains_key(id), Timestamp::now());
+            .limits
+            .retain(|owner| snapshot.names(owner), wait);
         self.runtime.put(snapshot);
         if numbered {
             let store = self.runtime.store.clone();
@@ -351,6 +357,7 @@ impl Controller {
             errors = errors.len(),
             "the changed configuration is refused: the one before stays in force"
         );
+        self.runtime.metrics().refused.inc();
         *self.runtime.reload.lock() = Reload {
             at: Timestamp::now(),
             errors,

@@ -10,6 +10,7 @@ use crate::base::id::UpstreamId;
 use crate::base::time::Timestamp;
 use crate::config::model::{Kind, Upstream};
 use crate::config::secret::Resolver;
+use crate::runtime::metrics::Tries;
 use crate::upstream::antigravity::AntigravityClient;
 use crate::upstream::antigravity::models::ModelList;
 use crate::upstream::client::HttpClients;
@@ -30,6 +31,8 @@ pub struct UpstreamHandle {
     pub http: Arc<reqwest::Client>,
     /// Its calls.
     pub client: AntigravityClient,
+    /// How its calls ended.
+    pub tries: Arc<Tries>,
     catalog: ArcSwapOption<ModelList>,
     down_until: Vec<AtomicI64>,
 }
@@ -67,6 +70,7 @@ impl UpstreamHandle {
         let client = AntigravityClient::new(config, clients)?;
         let http = Arc::clone(client.http());
         let catalog = ArcSwapOption::from(present.and_then(|p| p.catalog()));
+        let tries = present.map_or_else(Arc::default, |p| Arc::clone(&p.tries));
         let down_until = config.base_urls.iter().map(|_| AtomicI64::new(0)).collect();
         Ok(Some(Arc::new(Self {
             id: id.clone(),
@@ -74,6 +78,7 @@ impl UpstreamHandle {
             oauth,
             http,
             client,
+            tries,
             catalog,
             down_until,
         })))

@@ -61,7 +61,9 @@ pub async fn run(
             }
             _ = tokens.tick() => {
                 runtime.registry.tick(Timestamp::now());
-                for account in runtime.snapshot().accounts.values().filter(|a| a.can_be_asked()) {
+                let snapshot = runtime.snapshot();
+                runtime.registry.limits.tick(snapshot.config.state.orphan_retention);
+                for account in snapshot.accounts.values().filter(|a| a.can_be_asked()) {
                     // An account that never served is asked for a token by its first request or its first quota.
                     if account.credential.expires_at().is_some() {
                         account.credential.renew_if_due(Timestamp::now());
@@ -164,9 +166,7 @@ async fn ask(
         .fetch_models(&token, project.as_deref())
         .await?;
     for model in &list.models {
-        account
-            .lane(&model.id)
-            .set_quota(model.remaining, model.reset, now);
+        runtime.quota_read(account, &model.id, (model.remaining, model.reset), now);
         if model.remaining.is_some() || model.reset.is_some() {
             runtime.store.put_quota(QuotaRecord {
                 account: account.id.clone(),
@@ -177,5 +177,6 @@ async fn ask(
             });
         }
     }
+    runtime.freed();
     Ok(upstream.learn(list))
 }

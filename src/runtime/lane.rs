@@ -1,6 +1,7 @@
 //! One account's standing with one model, and one model over all accounts of an upstream.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -9,25 +10,51 @@ use crate::pool::candidate::NEVER;
 use crate::pool::cooldown::{self, Limits};
 use crate::pool::failure::{Class, Failure};
 use crate::pool::state::{Cooldown, ModelMachine};
-use crate::runtime::account::InFlight;
+use crate::runtime::board::{InFlight, Slab, Spot, Spots};
 
 /// How much one call changes the failure rate: the last five calls make two thirds of it.
 const NEWEST: f32 = 0.2;
+/// The latest end of a bench: half of all time.
+const LATEST: i64 = i64::MAX >> 1;
 /// Health never falls below this: an account that failed must get calls to show that it is well again.
 const LEAST_HEALTH: f32 = 0.1;
 
-/// One account's standing with one upstream model. Written under the account's mutex, read without it.
+/// One account's standing with one upstream model.
 #[derive(Debug)]
 pub struct Lane {
     /// The upstream's model id.
     pub model: String,
-    ready_at: AtomicI64,
+    cell: Spot<LaneCell>,
+}
+
+impl Deref for Lane {
+    type Target = LaneCell;
+
+    fn deref(&self) -> &LaneCell {
+        &self.cell
+    }
+}
+
+/// What selection reads of it, on the board. Written under the account's mutex, read without it.
+#[derive(Debug)]
+pub struct LaneCell {
+    /// The bench's end, twice; plus one where it is for lack of quota.
+    bench: AtomicI64,
+    /// Nothing is left of the quota until then; 0 where something is, or nobody knows.
+    empty_until: AtomicI64,
     /// When a reading of the quota is void: its reset, 0 for never.
     reset: AtomicI64,
     /// Two `f32`: the quota's remaining share (NaN is unknown), the failure rate.
     quota_and_failures: AtomicU64,
-    /// Whether the bench is for lack of quota.
-    spent: AtomicBool,
+}
+
+/// What a provider said of a quota.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Reading {
+    /// Remaining share; `None` is unknown.
+    pub(super) remaining: Option<f64>,
+    /// When it is full again, where that is known.
+    pub(super) reset: Option<Timestamp>,
 }
 
 /// What selection reads of a lane.
@@ -55,45 +82,54 @@ fn unpack(bits: u64) -> (f32, f32) {
     )
 }
 
-impl Lane {
-    pub(super) fn new(model: &str) -> Self {
+impl Default for LaneCell {
+    fn default() -> Self {
         Self {
-            model: model.to_owned(),
-            ready_at: AtomicI64::new(0),
+            bench: AtomicI64::new(0),
+            empty_until: AtomicI64::new(0),
             reset: AtomicI64::new(0),
             quota_and_failures: AtomicU64::new(pack(f32::NAN, 0.0)),
-            spent: AtomicBool::new(false),
         }
     }
+}
 
+impl LaneCell {
     /// When the pair's own bench ends.
     pub fn ready_at(&self) -> Timestamp {
-        Timestamp(self.ready_at.load(Ordering::Acquire))
+        self.ready(true).0
     }
 
     pub(super) fn set_bench(&self, bench: Option<&Cooldown>) {
-        self.spent.store(
-            bench.is_some_and(|b| b.class == Class::QuotaExhausted),
-            Ordering::Release,
-        );
-        self.ready_at
-            .store(bench.map_or(0, |b| b.until.0), Ordering::Release);
+        let bench = bench.map_or(0, |bench| {
+            let spent = bench.class == Class::QuotaExhausted;
+            2 * bench.until.0.clamp(0, LATEST) + i64::from(spent)
+        });
+        self.bench.store(bench, Ordering::Release);
     }
 
-    /// What selection needs. With `credits` an account goes on past an empty quota.
+    /// When the pair can be used: after its bench and, where nothing is left and it may not go on past an empty quota
+    /// (`credits`), after the reset. And whether that is a quota's reset.
+    #[inline]
+    pub fn ready(&self, credits: bool) -> (Timestamp, bool) {
+        let bench = self.bench.load(Ordering::Acquire);
+        let (until, spent) = (bench >> 1, bench & 1 == 1);
+        let empty = if credits {
+            0
+        } else {
+            self.empty_until.load(Ordering::Acquire)
+        };
+        (Timestamp(until.max(empty)), spent || empty > until)
+    }
+
+    /// What selection needs.
     pub fn view(&self, credits: bool, now: Timestamp) -> LaneView {
         let (quota, failures) = unpack(self.quota_and_failures.load(Ordering::Acquire));
         let reset = self.reset.load(Ordering::Acquire);
         let known = !quota.is_nan() && (reset == 0 || now.0 < reset);
-        let bench = self.ready_at();
-        let empty = if known && quota <= 0.0 && !credits {
-            Timestamp(reset)
-        } else {
-            Timestamp(0)
-        };
+        let (ready_at, exhausted) = self.ready(credits);
         LaneView {
-            ready_at: bench.max(empty),
-            exhausted: empty > bench || self.spent.load(Ordering::Acquire),
+            ready_at,
+            exhausted,
             remaining: known.then_some(f64::from(quota)),
             health: f64::from((1.0 - failures).max(LEAST_HEALTH)),
         }
@@ -118,15 +154,37 @@ impl Lane {
                 .map(|r| r.min(Timestamp(NEVER.0 - 1))),
             _ => reset,
         };
-        self.reset
-            .store(reset.map_or(0, Timestamp::as_millis), Ordering::Release);
+        let reset = reset.map_or(0, Timestamp::as_millis);
+        let empty = remaining.is_some_and(|left| left <= 0.0);
+        self.empty_until
+            .store(if empty { reset } else { 0 }, Ordering::Release);
+        self.reset.store(reset, Ordering::Release);
         #[expect(clippy::cast_possible_truncation, reason = "a share needs no more")]
         let quota = remaining.map_or(f32::NAN, |left| left as f32);
         self.update(|_, failures| (quota, failures));
     }
 
+    /// The reading at hand.
+    pub(super) fn reading(&self) -> Reading {
+        let (quota, _) = unpack(self.quota_and_failures.load(Ordering::Acquire));
+        let reset = self.reset.load(Ordering::Acquire);
+        Reading {
+            remaining: Some(f64::from(quota)).filter(|quota| !quota.is_nan()),
+            reset: Some(Timestamp(reset)).filter(|reset| reset.0 > 0),
+        }
+    }
+
+    /// Takes over reading and failures of another one.
+    pub(super) fn inherit(&self, before: &Self) {
+        let reset = before.reset.load(Ordering::Acquire);
+        let bits = before.quota_and_failures.load(Ordering::Acquire);
+        self.reset.store(reset, Ordering::Release);
+        self.quota_and_failures.store(bits, Ordering::Release);
+    }
+
     /// Forgets the reading and the failures: a person says that the account is well.
     pub(super) fn forget(&self) {
+        self.empty_until.store(0, Ordering::Release);
         self.reset.store(0, Ordering::Release);
         self.update(|_, _| (f32::NAN, 0.0));
     }
@@ -157,19 +215,39 @@ pub struct ModelState {
     pub turn: AtomicUsize,
     ready_at: AtomicI64,
     machine: Mutex<ModelMachine>,
+    lanes: Slab<LaneCell>,
 }
 
 impl ModelState {
+    /// The lane of the account of this row, as if nothing were known of it.
+    pub(super) fn lane(&self, model: &str, row: u32) -> Lane {
+        let cell = self.lanes.spot(row);
+        // The row may have been another account's.
+        cell.set_bench(None);
+        cell.forget();
+        Lane {
+            model: model.to_owned(),
+            cell,
+        }
+    }
+
+    /// All its lanes, by row.
+    pub fn lanes(&self) -> Spots<LaneCell> {
+        self.lanes.spots()
+    }
+
     /// When it can be used.
     pub fn ready_at(&self) -> Timestamp {
         Timestamp(self.ready_at.load(Ordering::Acquire))
     }
 
-    /// A call went well.
-    pub fn success(&self) {
+    /// A call went well. Says whether that ended a bench.
+    pub fn success(&self, now: Timestamp) -> bool {
         let mut machine = self.machine.lock();
+        let benched = machine.until > now;
         machine.success();
         self.ready_at.store(0, Ordering::Release);
+        benched
     }
 
     /// The upstream had no capacity.
@@ -197,7 +275,7 @@ mod tests {
 
     #[test]
     fn unknown_is_full_and_so_is_a_passed_reset() {
-        let lane = Lane::new("m");
+        let lane = LaneCell::default();
         assert_eq!(lane.view(false, NOW).remaining, None);
         let reset = NOW.plus(Duration::from_mins(1));
         lane.set_quota(Some(0.0), Some(reset), NOW);
@@ -212,7 +290,7 @@ mod tests {
 
     #[test]
     fn an_empty_quota_without_a_reset_is_believed_for_an_hour() {
-        let lane = Lane::new("m");
+        let lane = LaneCell::default();
         lane.set_quota(Some(0.0), None, NOW);
         assert_eq!(lane.empty_until(NOW), Some(NOW.plus(cooldown::QUOTA)));
         lane.set_quota(Some(0.3), None, NOW);
@@ -221,7 +299,7 @@ mod tests {
 
     #[test]
     fn health_falls_and_rises_and_has_a_floor() {
-        let lane = Lane::new("m");
+        let lane = LaneCell::default();
         let health = || lane.view(false, NOW).health;
         assert!((health() - 1.0).abs() < 1e-6);
         lane.outcome(true);

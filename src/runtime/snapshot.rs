@@ -9,15 +9,22 @@ use subtle::ConstantTimeEq;
 use wildmatch::WildMatch;
 
 use crate::base::id::{AccountId, KeyId, UpstreamId};
+use crate::base::money::Price;
 use crate::base::time::Timestamp;
 use crate::config::model::{Config, Strategy};
 use crate::ir::{Family, ThinkingDefault};
-use crate::pool::candidate::{Candidate, Fixed};
-use crate::pool::select::{Best, Pick};
-use crate::runtime::account::{AccountState, InFlight};
+use crate::pool::report::Offer;
+use crate::pool::select::Pick;
+use crate::runtime::account::AccountState;
+use crate::runtime::board::{InFlight, Spot};
 use crate::runtime::handle::UpstreamHandle;
 use crate::runtime::lane::{Lane, ModelState};
+use crate::runtime::limits::{Limited, Whose};
+use crate::runtime::metrics::ModelCounts;
 use crate::runtime::numbers::AccountSet;
+use crate::runtime::rows::Rows;
+use crate::runtime::slots::KeySlots;
+use crate::store::BudgetOwner;
 use crate::wire::ModelInfo;
 
 /// Everything a request needs to be served, as of one revision of the files.
@@ -54,6 +61,10 @@ pub struct KeyEntry {
     pub(super) accounts: Option<Arc<AccountSet>>,
     pub(super) expires: Option<Timestamp>,
     pub(super) enabled: bool,
+    /// Its own limits, and its group's.
+    pub(super) limits: [Option<Arc<Limited>>; 2],
+    /// How many requests it and its group have under way.
+    pub slots: KeySlots,
 }
 
 impl KeyEntry {
@@ -66,6 +77,8 @@ impl KeyEntry {
             accounts: None,
             expires: None,
             enabled: false,
+            limits: [None, None],
+            slots: KeySlots::default(),
         }
     }
 
@@ -74,11 +87,35 @@ impl KeyEntry {
         self.models.iter().any(|glob| glob.matches(model))
     }
 
-    /// Whether the key may use this seat's account.
-    pub fn may_use(&self, seat: &Seat) -> bool {
+    /// Whether the key may use every account.
+    pub fn may_use_all(&self) -> bool {
+        self.accounts.is_none()
+    }
+
+    /// Whether the key may use the account of this number.
+    #[inline]
+    pub fn may_use(&self, account: u32) -> bool {
         self.accounts
             .as_ref()
-            .is_none_or(|accounts| accounts.contains(seat.number))
+            .is_none_or(|accounts| accounts.contains(account))
+    }
+
+    /// Its own limits and its group's, where there are any.
+    pub fn limits(&self) -> impl Iterator<Item = &Arc<Limited>> {
+        self.limits.iter().flatten()
+    }
+
+    /// Whose money the key spends, where money is limited: its own, or its group's.
+    pub fn budget(&self) -> Option<&Whose> {
+        let mut limits = self.limits();
+        limits.find(|l| l.has_budget()).map(|l| l.whose())
+    }
+
+    /// Stands for the accounts that it may use: the same number for keys of the same rules, while both live.
+    pub fn accounts_tag(&self) -> usize {
+        self.accounts
+            .as_ref()
+            .map_or(0, |set| Arc::as_ptr(set).addr())
     }
 
     /// Whether the key is accepted at `now`.
@@ -99,6 +136,10 @@ pub struct Route {
     pub affinity: bool,
     /// Where the client says nothing of thinking.
     pub thinking: Option<ThinkingDefault>,
+    /// What is counted for it; those that the file does not name share theirs.
+    pub counts: Arc<ModelCounts>,
+    /// What its tokens cost.
+    pub price: Option<Price>,
 }
 
 /// One step of a route.
@@ -117,10 +158,8 @@ pub struct RouteTarget {
     pub limit: Option<u32>,
     /// The accounts that may serve it.
     pub seats: Vec<Seat>,
-    /// What the file says of each of them, close together in memory.
-    pub fixed: Vec<Fixed>,
-    /// What it says of all of them.
-    pub best: Best,
+    /// What selection reads of each of them, close together in memory.
+    pub rows: Rows,
     /// Accounts of the upstream that may not, and why: for those who ask; not all where there are many.
     pub left_out: Vec<(AccountId, &'static str)>,
 }
@@ -129,12 +168,8 @@ pub struct RouteTarget {
 pub struct Seat {
     /// The account.
     pub account: Arc<AccountState>,
-    /// Its number, by which keys know it.
-    pub number: u32,
-    /// Stands for its name where conversations look for their home.
-    pub hash: u64,
     /// Its calls in flight.
-    pub in_flight: Arc<InFlight>,
+    pub in_flight: Spot<InFlight>,
     /// Its standing with this model.
     pub lane: Arc<Lane>,
     /// Share under `weighted`.
@@ -150,31 +185,24 @@ pub struct Seat {
 }
 
 impl Seat {
+    /// What the account's state goes by as far as this seat's model goes.
+    pub fn offer(&self, now: Timestamp) -> Offer<'_> {
+        Offer {
+            model: &self.lane.model,
+            empty_until: if self.credits {
+                None
+            } else {
+                self.lane.empty_until(now)
+            },
+        }
+    }
+
     /// Most calls in flight: one while the account is on trial.
     pub fn limit(&self) -> Option<u32> {
         if self.account.on_trial() {
             Some(1)
         } else {
             self.limit
-        }
-    }
-
-    /// The numbers that selection goes by.
-    pub fn candidate(&self, slot: usize, excluded: bool, now: Timestamp) -> Candidate {
-        let lane = self.lane.view(self.credits, now);
-        let whole = self.account.ready_at();
-        Candidate {
-            slot,
-            tier: self.tier,
-            weight: self.weight,
-            remaining: lane.remaining,
-            health: lane.health,
-            ready_at: whole.max(lane.ready_at),
-            exhausted: lane.exhausted && lane.ready_at >= whole,
-            in_flight: self.in_flight.count(),
-            limit: self.limit(),
-            excluded,
-            hash: self.hash,
         }
     }
 }
@@ -202,6 +230,23 @@ impl Snapshot {
             .filter(|key| key.digest.ct_eq(digest).into())
     }
 
+    /// Whether the configuration names whose limits these are.
+    pub fn names(&self, owner: &BudgetOwner) -> bool {
+        match owner {
+            BudgetOwner::Key(digest) => self.keys.contains_key(digest),
+            BudgetOwner::Group(name) => self.config.groups.contains_key(&**name),
+        }
+    }
+
+    /// All limits of keys and groups, keys first, in order of names.
+    pub fn limited(&self) -> Vec<&Limited> {
+        let limits = self.keys.values().flat_map(|key| key.limits());
+        let mut all: Vec<&Limited> = limits.map(AsRef::as_ref).collect();
+        all.sort_by(|a, b| a.whose().cmp(b.whose()));
+        all.dedup_by(|a, b| a.whose() == b.whose());
+        all
+    }
+
     /// The key of this table, whether or not it is valid now. Looks at all of them.
     pub fn key_named(&self, name: &str) -> Option<Arc<KeyEntry>> {
         let mut keys = self.keys.values();
@@ -223,9 +268,11 @@ impl Snapshot {
         self.listed
             .iter()
             .filter(|listed| key.may_see(&listed.info.id))
+            // It would be refused: nobody could say what it costs.
+            .filter(|listed| listed.route.price.is_some() || key.budget().is_none())
             .filter(|listed| {
                 let mut seats = listed.route.targets.iter().flat_map(|t| &t.seats);
-                key.accounts.is_none() || seats.any(|seat| key.may_use(seat))
+                key.accounts.is_none() || seats.any(|seat| key.may_use(seat.account.number))
             })
             .map(|listed| &listed.info)
     }

@@ -69,6 +69,7 @@ impl Runtime {
         }
         self.registry.keep_standing(account);
         tracing::info!(account = %account.id, "account released");
+        self.freed();
         if account.can_be_asked() {
             self.ask_quota(&account.id);
         }
@@ -90,6 +91,7 @@ impl Runtime {
         if news {
             self.registry.keep_standing(account);
             tracing::info!(account = %account.id, "account resumed");
+            self.freed();
         }
         news
     }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod explain;
+mod keys;
 mod pick;
 mod status;
 
@@ -167,6 +168,15 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "what became of a request: every account's verdict and every try",
         role: Role::Read,
         run: explain::explain,
+    },
+    Operation {
+        name: "key usage",
+        method: Method::GET,
+        path: "/keys/usage",
+        query: &["name"],
+        summary: "what keys and groups have used of their limits, and when these reset",
+        role: Role::Read,
+        run: keys::usage,
     },
     Operation {
         name: "state backup",

@@ -13,6 +13,8 @@ use crate::base::error::{Error, ErrorKind};
 use crate::base::id::RequestId;
 use crate::base::time::Timestamp;
 use crate::dispatch::{Answered, Asker};
+use crate::runtime::metrics::fault;
+use crate::runtime::snapshot::{KeyEntry, Snapshot};
 use crate::server::{Gateway, auth, body, front_of, reply};
 use crate::wire::front::Front;
 use crate::{ir, wire};
@@ -51,7 +53,7 @@ async fn decode<B: Buf>(
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<(Asker, ir::Request), Error> {
     let snapshot = gateway.dispatcher.runtime.snapshot();
-    let key = auth::key(headers, &snapshot, Timestamp::now())?;
+    let key = allowed(gateway, front, headers, &snapshot)?;
     let length = headers
         .get(CONTENT_LENGTH)
         .and_then(|n| n.to_str().ok())
@@ -77,6 +79,19 @@ async fn decode<B: Buf>(
     }
 }
 
+/// The key of a request; one that is refused is counted here, since it gets no ledger.
+fn allowed(
+    gateway: &Gateway,
+    front: Front,
+    headers: &HeaderMap,
+    snapshot: &Snapshot,
+) -> Result<Arc<KeyEntry>, Error> {
+    auth::key(headers, snapshot, Timestamp::now()).inspect_err(|error| {
+        let metrics = gateway.dispatcher.runtime.metrics();
+        metrics.outcome(front.dialect(), Some(fault(error)));
+    })
+}
+
 /// Refusals before there is a ledger are told at debug: anybody can cause them.
 fn refuse(front: Front, error: &Error, id: RequestId) -> Response {
     tracing::debug!(request = %id, kind = error.kind.as_str(), message = %error.message, param = error.param, "refused");
@@ -92,7 +107,11 @@ pub async fn count<B: Buf>(
     let id = RequestId::generate();
     let counted = async {
         let (asker, request) = decode(&gateway, Front::Anthropic, id, &headers, body).await?;
-        gateway.dispatcher.count(asker, request).await
+        let counted = gateway.dispatcher.count(asker, request).await;
+        let metrics = gateway.dispatcher.runtime.metrics();
+        let error = counted.as_ref().err().map(fault);
+        metrics.outcome(Front::Anthropic.dialect(), error);
+        counted
     };
     match counted.await {
         Ok(tokens) => reply::found(
@@ -108,7 +127,7 @@ pub async fn count<B: Buf>(
 pub async fn models(gateway: Arc<Gateway>, headers: HeaderMap) -> Response {
     let (id, front) = (RequestId::generate(), front_of(&headers));
     let mut snapshot = gateway.dispatcher.runtime.snapshot();
-    match auth::key(&headers, &snapshot, Timestamp::now()) {
+    match allowed(&gateway, front, &headers, &snapshot) {
         Ok(key) => {
             gateway.dispatcher.discovered(&mut snapshot).await;
             let models: Vec<_> = snapshot.models(&key).cloned().collect();
@@ -123,7 +142,7 @@ pub async fn model(name: warp::path::Tail, gateway: Arc<Gateway>, headers: Heade
     let (id, front) = (RequestId::generate(), front_of(&headers));
     let mut snapshot = gateway.dispatcher.runtime.snapshot();
     let name = percent_decode_str(name.as_str()).decode_utf8_lossy();
-    let found = match auth::key(&headers, &snapshot, Timestamp::now()) {
+    let found = match allowed(&gateway, front, &headers, &snapshot) {
         Ok(key) => {
             gateway.dispatcher.discovered(&mut snapshot).await;
             let found = snapshot

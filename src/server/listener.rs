@@ -23,19 +23,33 @@ use crate::base::task::Tasks;
 /// A client that dribbles its headers is cut.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where clients connect.
+/// Accepts at an address and serves these routes there.
 pub struct Listener {
+    /// The key of the file that says where.
+    setting: &'static str,
     routes: BoxedFilter<(Response,)>,
     tasks: Tasks,
-    present: Mutex<Option<Present>>,
-    open: Arc<Open>,
+    door: Arc<Door>,
 }
 
-/// Counts connections.
+/// Where a listener is, and how many are in: for those who tell of it.
 #[derive(Default)]
-struct Open {
+pub struct Door {
+    present: Mutex<Option<Present>>,
     count: AtomicUsize,
     ended: Notify,
+}
+
+impl Door {
+    /// The address in use; `None` where there is none.
+    pub fn addr(&self) -> Option<SocketAddr> {
+        self.present.lock().as_ref().map(|p| p.addr)
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
 }
 
 impl Drop for OpenGuard {
@@ -45,7 +59,7 @@ impl Drop for OpenGuard {
     }
 }
 
-struct OpenGuard(Arc<Open>);
+struct OpenGuard(Arc<Door>);
 
 struct Present {
     addr: SocketAddr,
@@ -61,13 +75,18 @@ pub struct Bound {
 }
 
 impl Listener {
-    /// A listener that is not bound yet.
-    pub fn new(routes: BoxedFilter<(Response,)>, tasks: Tasks) -> Arc<Self> {
+    /// A listener that is not bound yet. `setting` is the key of the file that says where it is to be.
+    pub fn new(
+        setting: &'static str,
+        routes: BoxedFilter<(Response,)>,
+        door: Arc<Door>,
+        tasks: Tasks,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            setting,
             routes,
             tasks,
-            present: Mutex::new(None),
-            open: Arc::default(),
+            door,
         })
     }
 
@@ -77,6 +96,7 @@ impl Listener {
     /// Why it can't be had, with the address.
     pub fn bind(&self, addr: SocketAddr) -> Result<Option<Bound>, String> {
         if self
+            .door
             .present
             .lock()
             .as_ref()
@@ -95,7 +115,7 @@ impl Listener {
                     asked: addr,
                 })
             })
-            .map_err(|error| format!("`server.listen`: {addr} can't be listened on: {error}"))
+            .map_err(|error| format!("`{}`: {addr} can't be listened on: {error}", self.setting))
     }
 
     /// Accepts on `bound` from now on. Connections of the address before finish what they are at, then close.
@@ -107,35 +127,38 @@ impl Listener {
             asked: bound.asked,
             close: close.clone(),
         };
-        let before = self.present.lock().replace(present);
+        let before = self.door.present.lock().replace(present);
         if let Some(before) = before {
             before.close.cancel();
         }
-        tracing::info!(%addr, "listening");
+        tracing::info!(%addr, setting = self.setting, "listening");
         self.tasks
             .spawn(Arc::clone(self).accept(bound.socket, close));
     }
 
-    /// The address in use; `None` before the first.
-    pub fn addr(&self) -> Option<SocketAddr> {
-        self.present.lock().as_ref().map(|p| p.addr)
-    }
-
-    /// How many connections are open.
-    pub fn connections(&self) -> usize {
-        self.open.count.load(Ordering::Acquire)
+    /// Where it is.
+    pub fn door(&self) -> &Door {
+        &self.door
     }
 
     /// Waits until a connection ends, or for a moment.
     pub async fn connection_ended(&self) {
         // The moment covers one that ended between the count and the wait.
-        let _ = tokio::time::timeout(Duration::from_millis(50), self.open.ended.notified()).await;
+        let _ = tokio::time::timeout(Duration::from_millis(50), self.door.ended.notified()).await;
     }
 
     /// Takes no new connections; those that are idle close.
     pub fn close(&self) {
-        if let Some(present) = &*self.present.lock() {
+        if let Some(present) = &*self.door.present.lock() {
             present.close.cancel();
+        }
+    }
+
+    /// Leaves its address for good, or until it is bound again.
+    pub fn leave(&self) {
+        if let Some(present) = self.door.present.lock().take() {
+            present.close.cancel();
+            tracing::info!(addr = %present.addr, setting = self.setting, "no longer listening");
         }
     }
 
@@ -149,8 +172,8 @@ impl Listener {
                 Ok((stream, _peer)) => {
                     // Small chunks of a stream must not wait for more.
                     let _ = stream.set_nodelay(true);
-                    self.open.count.fetch_add(1, Ordering::AcqRel);
-                    let guard = OpenGuard(Arc::clone(&self.open));
+                    self.door.count.fetch_add(1, Ordering::AcqRel);
+                    let guard = OpenGuard(Arc::clone(&self.door));
                     let serving = connection(
                         stream,
                         self.routes.clone(),

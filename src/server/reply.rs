@@ -10,6 +10,7 @@ use warp::reply::Response;
 
 use crate::base::error::Error;
 use crate::base::id::RequestId;
+use crate::base::metrics::Page;
 use crate::dispatch::{Answer, Answered};
 use crate::wire::front::Front;
 
@@ -26,6 +27,22 @@ pub fn json(status: StatusCode, body: Vec<u8>, request: RequestId) -> Response {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, JSON);
     identify(headers, request);
+    response
+}
+
+/// A page of metrics.
+pub fn metrics(page: String) -> Response {
+    let mut response = Response::new(Bytes::from(page).into());
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(Page::CONTENT_TYPE));
+    response
+}
+
+/// What the metrics' own address has at every other path.
+pub fn no_metrics() -> Response {
+    let mut response = Response::new(Bytes::from_static(b"metrics are at /metrics\n").into());
+    *response.status_mut() = StatusCode::NOT_FOUND;
     response
 }
 

@@ -1,4 +1,4 @@
-//! The admin operations on a Unix socket in the state folder, for the command line. Whoever may open the socket (mode
+//! The admin operations and `/metrics` on a Unix socket in the state folder, for the command line and for scrapers. Whoever may open the socket (mode
 //! 0600: the gateway's own user) may use them.
 
 use std::convert::Infallible;
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -15,8 +16,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixListener;
 
+use crate::base::metrics::Page;
 use crate::base::task::Tasks;
-use crate::server::{Gateway, admin};
+use crate::server::{Gateway, admin, metrics};
 
 /// The socket's place in the state folder.
 pub fn path(state: &Path) -> PathBuf {
@@ -65,6 +67,9 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (method, uri) = (request.method().clone(), request.uri().clone());
+    if (&method, uri.path()) == (&http::Method::GET, "/metrics") {
+        return Ok(scraped(gateway).await);
+    }
     let done = tokio::task::spawn_blocking(move || admin::run(&gateway, &method, &uri)).await;
     let (status, body) = match done {
         Ok(Ok(value)) => (StatusCode::OK, value.to_string()),
@@ -77,4 +82,14 @@ async fn answer(
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;
     Ok(response)
+}
+
+/// The page of metrics, for a scraper that may open the socket.
+async fn scraped(gateway: Arc<Gateway>) -> Response<Full<Bytes>> {
+    let made = tokio::task::spawn_blocking(move || metrics::page(&gateway)).await;
+    let mut response = Response::new(Full::from(made.unwrap_or_default()));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(Page::CONTENT_TYPE));
+    response
 }

@@ -9,7 +9,7 @@ use super::crypt::DataKey;
 use super::open::Fault;
 use super::record::SignatureRecord;
 use super::table::{
-    self, ACCOUNT, COOLDOWN, META, META_GENERATION, META_KEY, ORPHAN, QUOTA, SIGNATURE,
+    self, ACCOUNT, BUDGET, COOLDOWN, META, META_GENERATION, META_KEY, ORPHAN, QUOTA, SIGNATURE,
     SIGNATURE_BY_AGE, SIGNATURE_BY_CALL, SIGNATURE_SEEN, STANDING, Seen, TOKEN,
 };
 use crate::base::id::AccountId;
@@ -92,6 +92,14 @@ pub(super) fn state(
             }
             Change::Present(names, at) => {
                 present(txn, names, *at)?;
+                true
+            }
+            Change::Budget(record) => {
+                let mut budgets = txn.open_table(BUDGET)?;
+                put(&mut budgets, &*table::budget_key(&record.owner), record)?
+            }
+            Change::NoBudget(owner) => {
+                txn.open_table(BUDGET)?.remove(&*table::budget_key(owner))?;
                 true
             }
         };

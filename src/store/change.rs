@@ -2,7 +2,8 @@
 
 use super::queue::Ack;
 use super::record::{
-    AccountRecord, CooldownRecord, QuotaRecord, SignatureRecord, StandingRecord, TokenRecord,
+    AccountRecord, BudgetOwner, BudgetRecord, CooldownRecord, QuotaRecord, SignatureRecord,
+    StandingRecord, TokenRecord,
 };
 use crate::base::id::{AccountId, KeyId, ModelName};
 use crate::base::time::Timestamp;
@@ -18,6 +19,7 @@ pub(super) enum Row {
     Generation,
     Standing(AccountId),
     Present,
+    Budget(BudgetOwner),
 }
 
 /// A change of `agp.redb`.
@@ -37,6 +39,8 @@ pub(super) enum Change {
     NoStanding(AccountId),
     /// The accounts that the configuration names, and since when.
     Present(Vec<AccountId>, Timestamp),
+    Budget(BudgetRecord),
+    NoBudget(BudgetOwner),
 }
 
 impl Change {
@@ -54,6 +58,8 @@ impl Change {
             Self::Standing(r) => Row::Standing(r.account.clone()),
             Self::NoStanding(account) => Row::Standing(account.clone()),
             Self::Present(..) => Row::Present,
+            Self::Budget(r) => Row::Budget(r.owner.clone()),
+            Self::NoBudget(owner) => Row::Budget(owner.clone()),
         }
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::apply::put;
 use super::index::{self, Column, Entries, RowSet, block_of, place_of, row_at};
 use super::open::Fault;
-use super::query::read;
+use super::query::read_grown;
 use super::record::{LogRecord, TryRecord};
 use super::table::{
     self, LOG, LOG_BY_ID, LOG_BY_VALUE, LOG_SPAN, META, META_NEXT_ROW, META_SIZES, TRY, USAGE,
@@ -136,13 +136,13 @@ pub(super) fn append(txn: &WriteTransaction, records: &[LogRecord]) -> Result<u6
         let key = (quarter, kind, name.as_str());
         let known = usage.get(key)?.and_then(|value| {
             let size = usage_size(&name, value.value());
-            table::decode::<UsageSums>(value.value()).map(|sums| (sums, size))
+            table::decode_grown::<UsageSums>(value.value()).map(|sums| (sums, size))
         });
         if let Some((known, size)) = known {
             sums.merge(&known);
             sizes.usage = sizes.usage.saturating_sub(size);
         }
-        if let Some(bytes) = table::encode(&sums) {
+        if let Some(bytes) = table::encode_grown(&sums) {
             sizes.usage += usage_size(&name, &bytes);
             usage.insert(key, bytes.as_slice())?;
         }
@@ -170,7 +170,7 @@ pub(super) fn rows(
         if by_id.get(id)?.is_some() {
             continue;
         }
-        let Some(value) = table::encode(record) else {
+        let Some(value) = table::encode_grown(record) else {
             lost += 1;
             continue;
         };
@@ -197,7 +197,7 @@ pub(super) fn record(txn: &ReadTransaction, id: RequestId) -> Result<Option<LogR
     let Some(row) = row_of(txn, id)? else {
         return Ok(None);
     };
-    let Some(mut record): Option<LogRecord> = read(txn.open_table(LOG)?.get(row)?) else {
+    let Some(mut record): Option<LogRecord> = read_grown(txn.open_table(LOG)?.get(row)?) else {
         return Ok(None);
     };
     for call in txn.open_table(TRY)?.range((row, 0)..=(row, u16::MAX))? {
@@ -310,7 +310,7 @@ impl Walk {
     /// Reads a row; takes it where it is still there and, with `timed`, of the right time.
     fn take(&mut self, row: u64, timed: bool) -> Result<(), Fault> {
         self.work += 1;
-        let found: Option<LogRecord> = read(self.log.get(row)?);
+        let found: Option<LogRecord> = read_grown(self.log.get(row)?);
         if let Some(record) = found {
             let at = record.at.as_millis();
             if !timed || (self.from <= at && at < self.to) {

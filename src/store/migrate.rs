@@ -8,13 +8,13 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTran
 use super::log::{self, Sizes};
 use super::open::Fault;
 use super::record::{LogRecord, TryRecord};
-use super::table::{self, META, META_NEEDS, META_SCHEMA, ORPHAN, STANDING, USAGE};
+use super::table::{self, BUDGET, META, META_NEEDS, META_SCHEMA, ORPHAN, STANDING, USAGE};
 
 /// A step from one schema to the next.
 pub(super) type Migration = fn(&Database) -> Result<(), Fault>;
 
 /// The steps of `agp.redb`.
-pub(super) const STATE: &[Migration] = &[standings];
+pub(super) const STATE: &[Migration] = &[standings, budgets];
 /// The steps of `agp-log.redb`.
 pub(super) const LOG: &[Migration] = &[numbered_rows];
 
@@ -63,6 +63,14 @@ fn standings(db: &Database) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Schema 3 of the state file: what keys and groups have used. An older agp would spend without booking.
+fn budgets(db: &Database) -> Result<(), Fault> {
+    let txn = db.begin_write()?;
+    txn.open_table(BUDGET)?;
+    txn.commit()?;
+    Ok(())
+}
+
 /// Schema 1 of the log: request id to row.
 pub(super) const OLD_LOG: TableDefinition<u128, &[u8]> = TableDefinition::new("log");
 /// Schema 1 of the log: request id and number of the try.
@@ -100,7 +108,7 @@ fn move_rows(db: &Database) -> Result<bool, Fault> {
         for row in txn.open_table(OLD_LOG)?.iter()?.take(CHUNK) {
             let (id, value) = row?;
             last = Some(id.value());
-            let Some(mut record) = table::decode::<LogRecord>(value.value()) else {
+            let Some(mut record) = table::decode_grown::<LogRecord>(value.value()) else {
                 continue;
             };
             for call in tries.range((id.value(), 0)..=(id.value(), u16::MAX))? {

@@ -84,7 +84,7 @@ impl Fault {
                 detail: "its pages contradict each other".to_owned(),
             },
             Self::Db(redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch) => {
-                StoreError::Locked { file }
+                StoreError::Locked { file, holder: None }
             }
             Self::Db(error) if self.is_damage() => StoreError::Damaged {
                 file,
@@ -107,6 +107,7 @@ macro_rules! each_state_table {
         $txn.open_table(table::COOLDOWN)?;
         $txn.open_table(table::STANDING)?;
         $txn.open_table(table::ORPHAN)?;
+        $txn.open_table(table::BUDGET)?;
         $txn.open_table(table::SIGNATURE)?;
         $txn.open_table(table::SIGNATURE_SEEN)?;
         $txn.open_table(table::SIGNATURE_BY_AGE)?;
@@ -178,7 +179,13 @@ impl File {
 
     /// The same error for people.
     pub(super) fn tell(&self, fault: &Fault) -> StoreError {
-        fault.tell(&self.place.name(), self.schema)
+        match fault.tell(&self.place.name(), self.schema) {
+            StoreError::Locked { file, .. } => StoreError::Locked {
+                file,
+                holder: self.place.holder(),
+            },
+            error => error,
+        }
     }
 
     /// Opens the file, or opens it again. With `check` every page is verified first.

@@ -9,6 +9,7 @@ use redb::backends::FileBackend;
 use redb::{Builder, Database};
 
 use super::StoreError;
+use super::holder::{self, Holder};
 use super::open::Fault;
 use crate::base::time::Timestamp;
 
@@ -19,6 +20,11 @@ pub(super) trait Place: Send + Sync {
 
     /// Opens it, made anew where there is none. With `check` every page is verified first.
     fn open(&self, check: bool) -> Result<Database, Fault>;
+
+    /// Who has its lock, where that can be told.
+    fn holder(&self) -> Option<Holder> {
+        None
+    }
 
     /// Moves it away under a new name, which is returned.
     fn set_aside(&self) -> io::Result<String>;
@@ -100,6 +106,10 @@ impl Place for FilePlace {
             .set_cache_size(self.cache)
             .set_check_integrity_on_open(check)
             .create_with_backend(backend)?)
+    }
+
+    fn holder(&self) -> Option<Holder> {
+        holder::of(&self.path)
     }
 
     fn set_aside(&self) -> io::Result<String> {

@@ -5,10 +5,12 @@ use serde::de::DeserializeOwned;
 
 use super::crypt::DataKey;
 use super::open::Fault;
-use super::record::{AccountRecord, CooldownRecord, QuotaRecord, SignatureRecord, StandingRecord};
+use super::record::{
+    AccountRecord, BudgetRecord, CooldownRecord, QuotaRecord, SignatureRecord, StandingRecord,
+};
 use super::table::{
-    self, ACCOUNT, COOLDOWN, META, META_GENERATION, META_KEY, QUOTA, SIGNATURE, SIGNATURE_BY_AGE,
-    SIGNATURE_BY_CALL, SIGNATURE_SEEN, STANDING, Seen, TOKEN, USAGE,
+    self, ACCOUNT, BUDGET, COOLDOWN, Grown, META, META_GENERATION, META_KEY, QUOTA, SIGNATURE,
+    SIGNATURE_BY_AGE, SIGNATURE_BY_CALL, SIGNATURE_SEEN, STANDING, Seen, TOKEN, USAGE,
 };
 use super::usage::{RollUp, UsageBucket, UsageSums, quarter, quarter_start};
 use super::{Learned, Options};
@@ -69,6 +71,10 @@ pub(super) fn learned(
         let record: Option<StandingRecord> = table::decode(row?.1.value());
         keep(record, &mut out.standings, &mut out.unreadable);
     }
+    for row in txn.open_table(BUDGET)?.range::<&[u8]>(..)? {
+        let record: Option<BudgetRecord> = table::decode(row?.1.value());
+        keep(record, &mut out.budgets, &mut out.unreadable);
+    }
     let Some(key) = key else {
         return Ok(out);
     };
@@ -123,6 +129,13 @@ pub(super) fn read<T: DeserializeOwned>(
     value.and_then(|value| table::decode(value.value()))
 }
 
+/// The same for a value that gained a field.
+pub(super) fn read_grown<T: Grown>(
+    value: Option<redb::AccessGuard<'_, &'static [u8]>>,
+) -> Option<T> {
+    value.and_then(|value| table::decode_grown(value.value()))
+}
+
 /// A signature by the id of a call that it stands for.
 pub(super) fn signature_of_call(
     txn: &ReadTransaction,
@@ -161,12 +174,14 @@ pub(super) fn usage(
     let number = kind.number();
     let mut out = Vec::new();
     let mut push = |quarter: u32, name: &str, value: &[u8]| {
-        out.extend(table::decode::<UsageSums>(value).map(|sums| UsageBucket {
-            start: quarter_start(quarter),
-            kind,
-            name: name.to_owned(),
-            sums,
-        }));
+        out.extend(
+            table::decode_grown::<UsageSums>(value).map(|sums| UsageBucket {
+                start: quarter_start(quarter),
+                kind,
+                name: name.to_owned(),
+                sums,
+            }),
+        );
     };
     let mut next = quarter(from);
     if quarter_start(next) < from {

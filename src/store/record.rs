@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::base::id::{AccountId, KeyId, ModelName};
+use crate::base::money::Nanos;
 use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 use crate::ir::SignatureFamily;
@@ -101,6 +102,46 @@ pub struct StandingRecord {
     pub link: Option<String>,
     /// Since when.
     pub since: Timestamp,
+}
+
+/// Whose limits a record counts for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum BudgetOwner {
+    /// A client key, by the SHA-256 of the whole key: a new name for it changes nothing.
+    Key([u8; 32]),
+    /// A group, by the name of its table.
+    Group(Box<str>),
+}
+
+/// What was booked in a day or month.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BookedRecord {
+    /// When the period began.
+    pub start: Timestamp,
+    /// The first moment after it.
+    pub end: Timestamp,
+    /// Tokens, input and output.
+    pub tokens: u64,
+    /// Money in billionths of a dollar.
+    pub nanos: Nanos,
+}
+
+/// What a key or a group has used, and may have used since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetRecord {
+    /// Whose it is.
+    pub owner: BudgetOwner,
+    /// The day.
+    pub day: BookedRecord,
+    /// The month.
+    pub month: BookedRecord,
+    /// Tokens that were reserved on top of both: at least what was used since this was written. A start that finds them
+    /// books them.
+    pub open_tokens: u64,
+    /// The same in money.
+    pub open_nanos: Nanos,
+    /// Since when no configuration names the owner.
+    pub left: Option<Timestamp>,
 }
 
 impl StandingRecord {

@@ -102,7 +102,7 @@ fn trim_rows(
     let mut last = None;
     while removed < STEP {
         let first = log.first()?.map(|(row, value)| {
-            let record: Option<LogRecord> = table::decode(value.value());
+            let record: Option<LogRecord> = table::decode_grown(value.value());
             (row.value(), row_size(value.value()), record)
         });
         let Some((row, size, record)) = first else {

@@ -9,14 +9,15 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::crypt::DataKey;
-use super::record::{SignatureRecord, TokenRecord};
+use super::record::{BudgetOwner, LogRecord, SignatureRecord, TokenRecord};
+use super::usage::UsageSums;
 use crate::base::id::{AccountId, KeyId};
 use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 use crate::ir::SignatureFamily;
 
 /// The schema of `agp.redb` that this program writes.
-pub(super) const STATE_SCHEMA: u32 = 2;
+pub(super) const STATE_SCHEMA: u32 = 3;
 /// The schema of `agp-log.redb` that this program writes.
 pub(super) const LOG_SCHEMA: u32 = 2;
 
@@ -50,6 +51,8 @@ pub(super) const SIGNATURE_BY_CALL: TableDefinition<(&str, &str), Bytes> =
 pub(super) const STANDING: TableDefinition<&str, Bytes> = TableDefinition::new("standing");
 /// Account that is not in the configuration to the time it left, in milliseconds. Since schema 2.
 pub(super) const ORPHAN: TableDefinition<&str, i64> = TableDefinition::new("orphan");
+/// Owner (a key's digest behind `0`, a group's name behind `1`) to [`super::BudgetRecord`]. Since schema 3.
+pub(super) const BUDGET: TableDefinition<Bytes, Bytes> = TableDefinition::new("budget");
 
 /// Row number to [`super::LogRecord`] without its tries. Numbers rise in the order in which requests ended.
 pub(super) const LOG: TableDefinition<u64, Bytes> = TableDefinition::new("log_row");
@@ -79,8 +82,16 @@ pub(super) const META_NEXT_ROW: &str = "next_row";
 /// In [`META`] of the log: [`super::log::Sizes`].
 pub(super) const META_SIZES: &str = "sizes";
 
-/// The version byte of every value written at present.
+/// The version byte of values that have the fields that they had at first.
 const V1: u8 = 1;
+/// The version byte of [`Grown`] values.
+const V2: u8 = 2;
+
+/// A value that gained one field at its end, whose encoding is a zero where nothing is known: an absent number, or 0.
+pub(super) trait Grown: Serialize + DeserializeOwned {}
+
+impl Grown for LogRecord {}
+impl Grown for UsageSums {}
 
 /// Encodes a value; `None` in the impossible case that postcard refuses it.
 pub(super) fn encode<T: Serialize>(value: &T) -> Option<Vec<u8>> {
@@ -95,6 +106,32 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// Encodes a value that gained a field.
+pub(super) fn encode_grown<T: Grown>(value: &T) -> Option<Vec<u8>> {
+    postcard::to_extend(value, vec![V2]).ok()
+}
+
+/// Decodes what [`encode_grown`] gave, or what [`encode`] gave when the value lacked its last field.
+pub(super) fn decode_grown<T: Grown>(bytes: &[u8]) -> Option<T> {
+    let whole = |bytes: &[u8]| match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Some(value),
+        _ => None,
+    };
+    match bytes.split_first() {
+        Some((&V2, rest)) => whole(rest),
+        Some((&V1, rest)) => whole(&[rest, &[0]].concat()),
+        _ => None,
+    }
+}
+
+/// The key of an owner's row in [`BUDGET`].
+pub(super) fn budget_key(owner: &BudgetOwner) -> Vec<u8> {
+    match owner {
+        BudgetOwner::Key(digest) => [&[0], digest.as_slice()].concat(),
+        BudgetOwner::Group(name) => [&[1], name.as_bytes()].concat(),
     }
 }
 
@@ -229,6 +266,51 @@ mod tests {
         assert_eq!(decode::<u32>(&[2, 7]), None);
         assert_eq!(decode::<u32>(&[]), None);
         assert_eq!(decode::<u32>(&[1, 7, 7]), None, "bytes left over");
+    }
+
+    #[test]
+    fn values_that_gained_a_field_are_read_without_it() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct New {
+            name: String,
+            cost: Option<u64>,
+        }
+        impl Grown for New {}
+        let new = |cost| New {
+            name: "a".to_owned(),
+            cost,
+        };
+        let old = encode(&("a".to_owned(),)).unwrap();
+        assert_eq!(decode_grown(&old), Some(new(None)));
+        let bytes = encode_grown(&new(Some(7))).unwrap();
+        assert_eq!(decode_grown(&bytes), Some(new(Some(7))));
+        assert_eq!(decode::<New>(&bytes), None);
+        assert_eq!(decode_grown::<New>(&[&bytes[..], &[0]].concat()), None);
+        assert_eq!(decode_grown::<New>(&[3, 0]), None);
+    }
+
+    #[test]
+    fn a_log_row_and_sums_without_a_cost_are_read() {
+        let mut record = LogRecord::new(
+            crate::base::id::RequestId::from_u128(7),
+            Timestamp(1),
+            crate::base::id::Dialect::Anthropic,
+        );
+        record.more_verdicts = 3;
+        let mut old = encode(&record).unwrap();
+        assert_eq!(old.pop(), Some(0), "no cost");
+        assert_eq!(decode_grown(&old), Some(record.clone()));
+        record.cost = Some(12);
+        assert_eq!(decode_grown(&encode_grown(&record).unwrap()), Some(record));
+        let mut sums = UsageSums {
+            requests: 2,
+            ..UsageSums::default()
+        };
+        let mut old = encode(&sums).unwrap();
+        assert_eq!(old.pop(), Some(0), "no cost");
+        assert_eq!(decode_grown(&old), Some(sums.clone()));
+        sums.cost = 5;
+        assert_eq!(decode_grown(&encode_grown(&sums).unwrap()), Some(sums));
     }
 
     #[test]

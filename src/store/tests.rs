@@ -4,6 +4,7 @@ mod crash;
 mod disk;
 mod files;
 mod keeping;
+mod kill;
 mod pages;
 
 use std::sync::Arc;
@@ -49,6 +50,11 @@ impl KeyWrap for Wrap {
             _ => Err(format!("expected the identity {}", self.shift)),
         }
     }
+}
+
+/// A number that a variable may change.
+fn count_of(variable: &str, default: usize) -> usize {
+    std::env::var(variable).map_or(default, |text| text.parse().unwrap())
 }
 
 /// Times short enough for tests.

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use super::holder::Holder;
 use super::record::{
-    AccountRecord, CooldownRecord, QuotaRecord, SignatureRecord, StandingRecord, TokenRecord,
+    AccountRecord, BudgetRecord, CooldownRecord, QuotaRecord, SignatureRecord, StandingRecord,
+    TokenRecord,
 };
 use crate::base::time::Timestamp;
 
@@ -11,12 +13,12 @@ use crate::base::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// Another process has the file open.
-    #[error(
-        "`{file}` is in use by another process: stop that one, or give this one another `state.path`"
-    )]
+    #[error("{}", in_use(file, holder.as_ref()))]
     Locked {
         /// The file.
         file: String,
+        /// Who has it open; `None` where that can't be told.
+        holder: Option<Holder>,
     },
     /// The file was written by a newer agp.
     #[error(
@@ -62,6 +64,12 @@ pub enum StoreError {
     /// No thread could be started.
     #[error("the store's thread could not be started: {0}")]
     Thread(String),
+}
+
+/// What is in the way of opening a file, and what to do.
+fn in_use(file: &str, holder: Option<&Holder>) -> String {
+    let who = holder.map_or_else(|| "another process".to_owned(), Holder::to_string);
+    format!("`{file}` is in use by {who}: stop that one, or give this one another `state.path`")
 }
 
 /// How long and how much is kept: agp-toml.md `[state]`.
@@ -202,6 +210,8 @@ pub struct Learned {
     pub cooldowns: Vec<CooldownRecord>,
     /// Accounts that were out of use, and why; one whose fingerprint is not that of the configured credential is void.
     pub standings: Vec<StandingRecord>,
+    /// What keys and groups have used.
+    pub budgets: Vec<BudgetRecord>,
     /// Signatures, the last used first.
     pub signatures: Vec<SignatureRecord>,
     /// Rows that could not be read. They are left as they are.

@@ -151,6 +151,7 @@ fn copy_state(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), Fault
     copy(from, to, table::COOLDOWN, &mut copied)?;
     copy(from, to, table::STANDING, &mut copied)?;
     copy(from, to, table::ORPHAN, &mut copied)?;
+    copy(from, to, table::BUDGET, &mut copied)?;
     copy(from, to, table::SIGNATURE, &mut copied)?;
     copy(from, to, table::SIGNATURE_SEEN, &mut copied)?;
     copy(from, to, table::SIGNATURE_BY_AGE, &mut copied)?;
@@ -221,9 +222,10 @@ fn hold(path: &Path) -> Result<Option<Database>, StoreError> {
     if !path.exists() {
         return Ok(None);
     }
-    match guarded(|| place_of(path).open(false)) {
+    let file = File::state(Box::new(place_of(path)));
+    match guarded(|| file.place.open(false)) {
         Ok(db) => Ok(Some(db)),
-        Err(fault) => match fault.tell(&path.display().to_string(), table::STATE_SCHEMA) {
+        Err(fault) => match file.tell(&fault) {
             locked @ StoreError::Locked { .. } => Err(locked),
             _ => Ok(None),
         },
@@ -329,7 +331,7 @@ fn unreadable_state(db: &Database, key: Option<&DataKey>) -> Result<usize, Fault
 fn unreadable_log(db: &Database) -> Result<usize, Fault> {
     let mut unreadable = 0;
     for row in db.begin_read()?.open_table(table::LOG)?.iter()? {
-        let record: Option<LogRecord> = table::decode(row?.1.value());
+        let record: Option<LogRecord> = table::decode_grown(row?.1.value());
         unreadable += usize::from(record.is_none());
     }
     Ok(unreadable)

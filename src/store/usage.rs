@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::record::LogRecord;
 use crate::base::error::Origin;
 use crate::base::id::{AccountId, KeyId, ModelName};
+use crate::base::money::Nanos;
 use crate::base::time::Timestamp;
 
 /// Upper ends of the histograms' buckets in milliseconds, each inclusive; one more bucket holds what is longer.
@@ -96,6 +97,8 @@ pub struct UsageSums {
     pub latency: Histogram,
     /// Their first content.
     pub first_token: Histogram,
+    /// What they cost, in billionths of a dollar, as far as models have a price.
+    pub cost: Nanos,
 }
 
 impl UsageSums {
@@ -125,6 +128,7 @@ impl UsageSums {
         ] {
             *sum = sum.saturating_add(count.unwrap_or(0));
         }
+        self.cost = self.cost.saturating_add(record.cost.unwrap_or(0));
     }
 
     /// Adds another bucket: for totals over several quarter hours.
@@ -145,6 +149,7 @@ impl UsageSums {
         self.reasoning = self.reasoning.saturating_add(other.reasoning);
         self.latency.merge(&other.latency);
         self.first_token.merge(&other.first_token);
+        self.cost = self.cost.saturating_add(other.cost);
     }
 }
 
@@ -213,6 +218,7 @@ mod tests {
             LogRecord::new(RequestId::from_u128(1), Timestamp(at), Dialect::OpenAiChat);
         record.latency_ms = latency;
         record.usage.input = Some(10);
+        record.cost = Some(latency);
         record
     }
 
@@ -242,7 +248,7 @@ mod tests {
         assert_eq!(sums.client_errors["bad_request"], 1);
         assert_eq!(sums.errors["overloaded"], 1);
         assert_eq!(sums.latency.counts.iter().sum::<u64>(), 1);
-        assert_eq!(sums.input, 30);
+        assert_eq!((sums.input, sums.cost), (30, 32));
     }
 
     #[test]

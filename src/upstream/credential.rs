@@ -41,7 +41,6 @@ pub struct Credential(Arc<Shared>);
 struct Shared {
     fingerprint: [u8; 32],
     configured: Secret,
-    sink: Option<Arc<dyn TokenSink>>,
     tasks: Tasks,
     state: Mutex<State>,
 }
@@ -50,6 +49,7 @@ type Outcome = Result<Secret, Failure>;
 
 struct State {
     exchange: Arc<dyn Exchange>,
+    sink: Option<Arc<dyn TokenSink>>,
     refresh_token: Secret,
     access: Option<Access>,
     flight: Option<watch::Receiver<Option<Outcome>>>,
@@ -91,6 +91,7 @@ impl Credential {
         let fingerprint = fingerprint(&refresh_token, client_id);
         let mut state = State {
             exchange,
+            sink,
             refresh_token: refresh_token.clone(),
             access: None,
             flight: None,
@@ -106,7 +107,6 @@ impl Credential {
         Self(Arc::new(Shared {
             fingerprint,
             configured: refresh_token,
-            sink,
             tasks,
             state: Mutex::new(state),
         }))
@@ -123,6 +123,31 @@ impl Credential {
         let mut state = self.0.state.lock();
         state.exchange = exchange;
         state.failed = None;
+    }
+
+    /// Keeps tokens elsewhere from now on, those at hand too: its account has another name.
+    pub fn move_to(&self, sink: Arc<dyn TokenSink>) {
+        let saved = {
+            let mut state = self.0.state.lock();
+            state.sink = Some(Arc::clone(&sink));
+            // The new place knows none of its tokens.
+            state.unsaved = true;
+            // A refresh under way keeps what it gets in the new place.
+            let access = state.access.as_ref().filter(|_| state.flight.is_none());
+            access.map(|access| SavedToken {
+                fingerprint: self.0.fingerprint,
+                access_token: access.token.clone(),
+                expires_at: access.expires_at,
+                refresh_token: Some(state.refresh_token.clone())
+                    .filter(|token| *token != self.0.configured),
+            })
+        };
+        if let Some(saved) = saved {
+            let shared = Arc::clone(&self.0);
+            self.0.tasks.spawn(async move {
+                shared.keep(sink, saved, false).await;
+            });
+        }
     }
 
     /// A person says that the account is well again: a dead refresh token is tried once more.
@@ -292,21 +317,28 @@ impl Shared {
         let next = grant.refresh_token.unwrap_or_else(|| refresh_token.clone());
         let rotated = next != refresh_token;
         let token = grant.access_token;
-        if let Some(sink) = &self.sink {
-            let saved = SavedToken {
-                fingerprint: self.fingerprint,
-                refresh_token: Some(next.clone()).filter(|next| *next != self.configured),
-                access_token: token.clone(),
-                expires_at,
-            };
-            self.keep(sink.clone(), saved, rotated).await;
+        let saved = SavedToken {
+            fingerprint: self.fingerprint,
+            refresh_token: Some(next.clone()).filter(|next| *next != self.configured),
+            access_token: token.clone(),
+            expires_at,
+        };
+        loop {
+            let sink = self.state.lock().sink.clone();
+            if let Some(sink) = &sink {
+                self.keep(Arc::clone(sink), saved.clone(), rotated).await;
+            }
+            let mut state = self.state.lock();
+            // The account may have been given another name meanwhile.
+            if !same(sink.as_ref(), state.sink.as_ref()) {
+                continue;
+            }
+            state.refresh_token = next;
+            state.access = Some(Access::new(token.clone(), expires_at, jitter()));
+            state.failed = None;
+            state.flight = None;
+            return token;
         }
-        let mut state = self.state.lock();
-        state.refresh_token = next;
-        state.access = Some(Access::new(token.clone(), expires_at, jitter()));
-        state.failed = None;
-        state.flight = None;
-        token
     }
 
     /// Waits until a rotated refresh token is durable; an access token alone is kept beside the requests, since losing it
@@ -372,6 +404,13 @@ impl Shared {
             retry_at: now.plus(failure.delay.unwrap_or(pause).max(pause)),
         });
         failure
+    }
+}
+
+fn same(one: Option<&Arc<dyn TokenSink>>, other: Option<&Arc<dyn TokenSink>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (one, other) => one.is_none() && other.is_none(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Point 7 by the clock. The file's name makes it the first test that begins, since it takes the longest and only waits.
+//! A long stream, by the clock. The file's name makes it the first test that begins, since it takes the longest and only waits.
 
 use std::time::Duration;
 

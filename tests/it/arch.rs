@@ -52,6 +52,7 @@ const AT_HOME: &[(&str, &[&str])] = &[
             "cli/account.rs",
             "cli/ask.rs",
             "cli/explain.rs",
+            "cli/key/",
             "cli/pick.rs",
             "cli/state.rs",
             "cli/status.rs",

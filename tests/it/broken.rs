@@ -1,4 +1,4 @@
-//! Point 5: a truncated answer never looks complete, and what fails before the first content is tried elsewhere or gets a
+//! A truncated answer never looks complete, and what fails before the first content is tried elsewhere or gets a
 //! proper status.
 
 use futures_util::future::join_all;

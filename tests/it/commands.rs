@@ -124,7 +124,7 @@ async fn serve_runs_until_it_is_told_to_stop() {
     // Another one on the same state is told so, and leaves the first alone.
     let second = run(agp(place.path(), &["serve"]), "").await;
     assert!(
-        second.code == 1 && second.err.contains("in use by another process"),
+        second.code == 1 && second.err.contains("is in use by `agp` (pid "),
         "{second:?}"
     );
     assert_eq!(run(agp(place.path(), &["healthcheck"]), "").await.code, 0);
@@ -162,6 +162,9 @@ async fn status_shows_what_the_gateway_does() {
         (&account("alice")["state"], &account("alice")["in_flight"]),
         (&json!("active"), &json!(1))
     );
+    // The port that was bound, not the 0 of the file.
+    let bound = app.gateway().addr().unwrap().to_string();
+    assert_eq!(status["listen"], json!(bound));
     assert_eq!(account("bob")["state"], "needs_verification");
     assert_eq!(
         account("bob")["link"],
@@ -197,7 +200,7 @@ async fn status_shows_what_the_gateway_does() {
 }
 
 /// The commands whose help is looked at: none, and each that exists.
-const COMMANDS: [&[&str]; 23] = [
+const COMMANDS: [&[&str]; 24] = [
     &[],
     &["serve"],
     &["demo"],
@@ -205,6 +208,7 @@ const COMMANDS: [&[&str]; 23] = [
     &["validate"],
     &["key"],
     &["key", "new"],
+    &["key", "usage"],
     &["hash-password"],
     &["login"],
     &["status"],

@@ -1,4 +1,4 @@
-//! Point 7, third part: only the guilty thing cools, for as long as was said, also over a restart.
+//! Only the guilty thing cools, for as long as was said, also over a restart.
 
 use futures_util::future::join_all;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Point 6, the doors: models, keys, paths and methods.
+//! Models, keys, paths and methods.
 
 use agp::base::time::Timestamp;
 use serde_json::json;

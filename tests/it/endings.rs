@@ -1,4 +1,4 @@
-//! Point 7, second half: what the client is told when nothing is left to try, by the last columns of
+//! What the client is told when nothing is left to try, by the last columns of
 //! upstream-protocol.md 9.3.
 
 use futures_util::future::join_all;

@@ -1,4 +1,4 @@
-//! Point 7, second half: what becomes of a request when accounts fail, class by class of upstream-protocol.md 9.3.
+//! What becomes of a request when accounts fail, class by class of upstream-protocol.md 9.3.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};

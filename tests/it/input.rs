@@ -1,4 +1,4 @@
-//! Point 6: whatever a client sends gets an answer in its own dialect that names the field, and the gateway stays up.
+//! Whatever a client sends gets an answer in its own dialect that names the field, and the gateway stays up.
 
 use std::time::Duration;
 

@@ -28,11 +28,17 @@ mod failover;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod pool;
 #[cfg(test)]
 mod queue;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod rolling;
 #[cfg(test)]
 mod signatures;
 #[cfg(test)]

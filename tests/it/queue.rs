@@ -1,4 +1,4 @@
-//! Point 7, first half: who waits for a slot, in which order, within which limits; and clients that leave.
+//! Who waits for a slot, in which order, within which limits; and clients that leave.
 
 use futures_util::future::join_all;
 use serde_json::json;

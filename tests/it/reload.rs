@@ -1,4 +1,4 @@
-//! Point 8: the file is edited while requests run.
+//! The file is edited while requests run.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

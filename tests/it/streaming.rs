@@ -1,4 +1,4 @@
-//! Point 4: a chunk leaves when it arrives, and text is never cut inside a character.
+//! A chunk leaves when it arrives, and text is never cut inside a character.
 
 use futures_util::future::join_all;
 use serde_json::json;

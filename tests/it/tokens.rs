@@ -1,5 +1,7 @@
 //! Access tokens and projects: got once, ahead of need, kept over restarts.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -135,6 +137,69 @@ async fn a_dead_refresh_token_asks_for_a_login_and_a_new_one_mends_it() {
     until("the new credential", || app.standing("alice") == "active").await;
     assert_eq!(app.say(OpenAi, FLASH, "hi").await.status, 200);
     assert_eq!(app.served(), ["carol"]);
+}
+
+/// The same account under this name.
+fn renamed(name: &str) -> Setup {
+    Setup::new(&[name])
+        .unlimited()
+        .account_set(name, "refresh_token", "sim-refresh-alice")
+}
+
+#[tokio::test]
+async fn an_account_goes_on_under_another_name() {
+    let mut app = TestApp::start(alice(), json!({"rotate_refresh": true})).await;
+    app.warm().await;
+    let runtime = Arc::clone(app.runtime());
+    runtime.pause(&app.account("alice"));
+    for (name, stopped) in [("anna", false), ("beth", true), ("alice", false)] {
+        app.setup = renamed(name);
+        if stopped {
+            app.stop().await;
+            app.save();
+            app.restart().await;
+        } else {
+            app.save();
+            until("the new name", || {
+                let snapshot = app.runtime().snapshot();
+                snapshot.accounts.contains_key(name)
+            })
+            .await;
+        }
+        let account = app.account(name);
+        assert!(
+            account.machine().paused.is_some(),
+            "{name}: a pause goes along"
+        );
+        app.runtime().resume(&account);
+        // The token of the file died with the first refresh: only the one that went along brings another.
+        app.sim.revoke(ALICE);
+        assert_eq!(app.say(OpenAi, FLASH, "hi").await.status, 200, "{name}");
+        app.runtime().pause(&account);
+    }
+    app.restart().await;
+    app.runtime().resume(&app.account("alice"));
+    app.sim.revoke(ALICE);
+    assert_eq!(app.say(OpenAi, FLASH, "hi").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_name_that_stays_keeps_its_own() {
+    let mut app = TestApp::start(Setup::new(&["alice"]).unlimited(), json!({})).await;
+    app.warm().await;
+    app.runtime().pause(&app.account("alice"));
+    app.setup = Setup::new(&["alice", "other"]).unlimited().account_set(
+        "other",
+        "refresh_token",
+        "sim-refresh-alice",
+    );
+    app.save();
+    until("the second account", || {
+        app.runtime().snapshot().accounts.contains_key("other")
+    })
+    .await;
+    assert!(app.account("alice").machine().paused.is_some());
+    assert!(app.account("other").machine().paused.is_none());
 }
 
 async fn crowd_refused(app: &TestApp, clients: usize) {

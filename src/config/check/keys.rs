@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::base::id::KeyId;
+use crate::base::money::{Per, nanos};
 use crate::base::time::Timestamp;
 use crate::config::check::Cx;
 use crate::config::check::sections::sha256;
 use crate::config::diagnostic::Code;
 use crate::config::model::{self, KeyValue};
-use crate::config::raw::{self, Budget};
+use crate::config::raw::{self, Budget, Period};
 use crate::config::suggest;
 use crate::config::tree::KeyPath;
 use crate::config::value::SecretText;
@@ -21,30 +22,44 @@ struct Limits<'a> {
     rpm: Option<u32>,
     tokens_per_minute: Option<u64>,
     tokens_per_day: Option<u64>,
-    max_concurrent: Option<u32>,
     budget: Option<&'a Budget>,
 }
 
+/// 0 is no limit, as at accounts.
+fn at_once(limit: Option<u32>) -> Option<u32> {
+    limit.filter(|limit| *limit > 0)
+}
+
 impl Cx<'_> {
-    pub(super) fn keys(&mut self) -> BTreeMap<KeyId, model::Key> {
-        for table in ["groups", "keys"] {
-            for name in self.names(table) {
-                self.check_name(table, name);
-            }
+    pub(super) fn groups(&mut self) -> BTreeMap<String, model::Group> {
+        for name in self.names("groups") {
+            self.check_name("groups", name);
         }
         let raw = self.raw;
-        for (name, group) in &raw.groups {
-            self.limits(
-                &KeyPath::from(["groups", name]),
-                &Limits {
+        let groups = raw.groups.iter();
+        groups
+            .map(|(name, group)| {
+                let limits = Limits {
                     rpm: group.rpm,
                     tokens_per_minute: group.tokens_per_minute,
                     tokens_per_day: group.tokens_per_day,
-                    max_concurrent: group.max_concurrent,
                     budget: group.budget.as_ref(),
-                },
-            );
+                };
+                let path = KeyPath::from(["groups", name]);
+                let checked = model::Group {
+                    max_concurrent: at_once(group.max_concurrent),
+                    limits: self.limits(&path, &limits),
+                };
+                (name.clone(), checked)
+            })
+            .collect()
+    }
+
+    pub(super) fn keys(&mut self) -> BTreeMap<KeyId, model::Key> {
+        for name in self.names("keys") {
+            self.check_name("keys", name);
         }
+        let raw = self.raw;
         let mut seen = BTreeMap::new();
         raw.keys
             .iter()
@@ -58,13 +73,12 @@ impl Cx<'_> {
 
     fn key(&mut self, name: &str, raw: &raw::Key) -> Option<model::Key> {
         let path = KeyPath::from(["keys", name]);
-        self.limits(
+        let limits = self.limits(
             &path,
             &Limits {
                 rpm: raw.rpm,
                 tokens_per_minute: raw.tokens_per_minute,
                 tokens_per_day: raw.tokens_per_day,
-                max_concurrent: raw.max_concurrent,
                 budget: raw.budget.as_ref(),
             },
         );
@@ -78,11 +92,18 @@ impl Cx<'_> {
         Some(model::Key {
             name: raw.name.clone().unwrap_or_else(|| name.to_owned()),
             value: self.key_value(&path, raw)?,
+            limits,
             models: raw.models.as_ref().map_or_else(
                 || vec!["*".to_owned()],
                 |list| list.iter().map(|g| g.0.clone()).collect(),
             ),
             accounts,
+            group: raw
+                .group
+                .as_ref()
+                .map(|group| group.0.clone())
+                .filter(|group| self.has("groups", group)),
+            max_concurrent: at_once(raw.max_concurrent),
             expires,
             enabled: raw.enabled.unwrap_or(true),
         })
@@ -206,12 +227,11 @@ impl Cx<'_> {
         Some(expires)
     }
 
-    fn limits(&mut self, path: &KeyPath, limits: &Limits<'_>) {
+    fn limits(&mut self, path: &KeyPath, limits: &Limits<'_>) -> model::Limits {
         let numbers = [
             ("rpm", limits.rpm.map(u64::from)),
             ("tokens_per_minute", limits.tokens_per_minute),
             ("tokens_per_day", limits.tokens_per_day),
-            ("max_concurrent", limits.max_concurrent.map(u64::from)),
         ];
         for (key, value) in numbers {
             if value == Some(0) {
@@ -228,6 +248,18 @@ impl Cx<'_> {
                 &path.with("budget").with("usd"),
                 format!("expected an amount above 0, found {usd}"),
             );
+        }
+        model::Limits {
+            rpm: limits.rpm,
+            tokens_per_minute: limits.tokens_per_minute,
+            tokens_per_day: limits.tokens_per_day,
+            budget: limits.budget.map(|budget| {
+                let per = match budget.per {
+                    Period::Day => Per::Day,
+                    Period::Month => Per::Month,
+                };
+                (nanos(budget.usd), per)
+            }),
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use wildmatch::WildMatch;
 
 use crate::base::id::UpstreamId;
+use crate::base::money::{Price, nanos};
 use crate::config::check::Cx;
 use crate::config::check::sections::strategy;
 use crate::config::diagnostic::Code;
@@ -36,27 +37,7 @@ impl Cx<'_> {
                 "expected at least 1 token, found 0",
             );
         }
-        if let Some(price) = &raw.price {
-            let path = path.with("price");
-            for (key, value) in [
-                ("input", price.input),
-                ("output", price.output),
-                ("cached_input", price.cached_input),
-            ] {
-                match value {
-                    Some(n) if !n.is_finite() || n < 0.0 => {
-                        self.bad(
-                            &path.with(key),
-                            format!("expected a price, 0 or more, found {n}"),
-                        );
-                    }
-                    None if key != "cached_input" => {
-                        self.missing(&path.with(key), "a price has `input` and `output`");
-                    }
-                    _ => {}
-                }
-            }
-        }
+        let price = raw.price.and_then(|price| self.price(&path, &price));
         let route = self.route(&path, raw)?;
         Some(model::Model {
             route,
@@ -67,6 +48,35 @@ impl Cx<'_> {
             display_name: raw.display_name.clone(),
             context: raw.context,
             max_output: raw.max_output,
+            price,
+        })
+    }
+
+    fn price(&mut self, path: &KeyPath, price: &raw::Price) -> Option<Price> {
+        let path = path.with("price");
+        for (key, value) in [
+            ("input", price.input),
+            ("output", price.output),
+            ("cached_input", price.cached_input),
+        ] {
+            match value {
+                Some(n) if !n.is_finite() || n < 0.0 => {
+                    self.bad(
+                        &path.with(key),
+                        format!("expected a price, 0 or more, found {n}"),
+                    );
+                }
+                None if key != "cached_input" => {
+                    self.missing(&path.with(key), "a price has `input` and `output`");
+                }
+                _ => {}
+            }
+        }
+        let input = price.input?;
+        Some(Price {
+            input: nanos(input),
+            cached_input: nanos(price.cached_input.unwrap_or(input)),
+            output: nanos(price.output?),
         })
     }
 

@@ -27,6 +27,14 @@ impl Cx<'_> {
             };
             self.bad(&path, "`max_buffered` must not be less than `max_body`");
         }
+        let metrics = server.metrics.as_ref().map(|metrics| metrics.listen.0);
+        if metrics.is_some_and(|at| at == server.listen.0 && at.port() != 0) {
+            let path = KeyPath::from(["server", "metrics", "listen"]);
+            self.bad(
+                &path,
+                "the metrics need an address of their own, which is not that of `server.listen`",
+            );
+        }
         model::Server {
             listen: server.listen.0,
             max_body: server.max_body.0,
@@ -34,6 +42,7 @@ impl Cx<'_> {
             stream_commit_after: server.stream_commit_after.0,
             drain_delay: server.drain_delay.0,
             drain_timeout: server.drain_timeout.0,
+            metrics,
         }
     }
 
@@ -98,6 +107,7 @@ impl Cx<'_> {
         model::Admin {
             enabled: admin.enabled,
             listen: admin.listen.as_ref().map(|a| a.0),
+            time_zone: admin.time_zone.0.clone(),
         }
     }
 

@@ -55,6 +55,11 @@ const CASES: &[(&str, Code, &str)] = &[
         "server.lisen",
     ),
     (
+        "version = 1\n[server]\nlisten = \"127.0.0.1:80\"\nmetrics = { listen = §\"127.0.0.1:80\" }",
+        Value,
+        "server.metrics.listen",
+    ),
+    (
         "version = 1\n[server]\nlisten = §\"localhost\"",
         Value,
         "server.listen",

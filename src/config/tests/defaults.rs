@@ -2,10 +2,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::base::money::Per;
 use crate::base::time::Timestamp;
 use crate::config::diagnostic::Severity;
 use crate::config::model::{
-    Admin, Affinity, Config, Key, KeyValue, Kind, Log, LogFormat, Model, OpenAi, Routing,
+    Admin, Affinity, Config, Key, KeyValue, Kind, Limits, Log, LogFormat, Model, OpenAi, Routing,
     SecretRef, Secrets, Server, State, Strategy, Target,
 };
 use crate::config::tests::{files, findings, loaded, overlaid};
@@ -35,6 +36,7 @@ fn tables_that_are_not_given_take_the_defaults() {
             stream_commit_after: 10 * SECOND,
             drain_delay: Duration::ZERO,
             drain_timeout: 30 * SECOND,
+            metrics: None,
         },
         log: Log {
             level: "info".to_owned(),
@@ -43,6 +45,7 @@ fn tables_that_are_not_given_take_the_defaults() {
         admin: Admin {
             enabled: true,
             listen: None,
+            time_zone: jiff::tz::TimeZone::UTC,
         },
         state: State {
             path: PathBuf::from("data"),
@@ -74,6 +77,7 @@ fn tables_that_are_not_given_take_the_defaults() {
         },
         upstreams: BTreeMap::new(),
         accounts: BTreeMap::new(),
+        groups: BTreeMap::new(),
         keys: BTreeMap::new(),
         models: BTreeMap::new(),
     };
@@ -197,8 +201,11 @@ fn an_account_a_key_and_a_model_take_their_defaults() {
         Key {
             name: "k".to_owned(),
             value: KeyValue::Key(env("KEY")),
+            limits: Limits::default(),
             models: vec!["*".to_owned()],
             accounts: Vec::new(),
+            group: None,
+            max_concurrent: None,
             expires: None,
             enabled: true,
         }
@@ -218,6 +225,7 @@ fn an_account_a_key_and_a_model_take_their_defaults() {
             display_name: None,
             context: None,
             max_output: None,
+            price: None,
         }
     );
 }
@@ -251,6 +259,13 @@ sha256 = "ABABABABABABABABABABABABABABABABABABABABABABABABABABABABABABABAB"
 accounts = ["a", "tag:t"]
 expires = 2027-01-01
 enabled = false
+group = "g"
+rpm = 60
+budget = { usd = 0.5, per = "day" }
+[groups.g]
+tokens_per_minute = 1000
+tokens_per_day = 2000
+budget = { usd = 500, per = "month" }
 [accounts.c]
 upstream = "u"
 api_key = { env = "X" }
@@ -264,9 +279,11 @@ family = "gpt-oss"
 context = 1000
 max_output = 100
 strategy = "random"
+price = { input = 0.30, output = 2.50, cached_input = 0.075 }
 [models.off]
 route = ["u/x"]
 thinking = "off"
+price = { input = 2, output = 12 }
 [models.budget]
 route = ["u/x"]
 thinking = { budget = 4096 }
@@ -315,6 +332,25 @@ fn what_is_given_is_taken() {
         Timestamp::parse_rfc3339("2026-12-31T16:00:00Z")
     );
     assert!(!key.enabled);
+    assert_eq!(key.group.as_deref(), Some("g"));
+    assert_eq!(
+        (key.limits.rpm, key.limits.tokens_per_day),
+        (Some(60), None)
+    );
+    assert_eq!(key.limits.budget, Some((500_000_000, Per::Day)));
+    let group = &config.groups["g"];
+    assert_eq!(
+        (group.limits.tokens_per_minute, group.limits.tokens_per_day),
+        (Some(1000), Some(2000))
+    );
+    assert_eq!(group.limits.budget, Some((500_000_000_000, Per::Month)));
+    let price = |model: &str| {
+        let price = config.models[model].price;
+        price.map(|p| (p.input, p.cached_input, p.output))
+    };
+    assert_eq!(price("m"), Some((300_000_000, 75_000_000, 2_500_000_000)));
+    let plain = Some((2_000_000_000, 2_000_000_000, 12_000_000_000));
+    assert_eq!((price("off"), price("budget")), (plain, None));
     let model = &config.models["m"];
     assert_eq!(model.thinking, Some(ThinkingDefault::Level(Effort::High)));
     assert_eq!(model.family, Some(Family::GptOss));
@@ -376,9 +412,6 @@ fn the_whole_sample_is_understood() {
         "fetch.allow",
         "upstreams.antigravity.web_search",
         "upstreams.antigravity.location",
-        "groups.engineering.budget",
-        "keys.ci.rpm",
-        "models.\"gemini-2.5-flash\".price",
     ] {
         assert!(notes.contains(&key), "{key}: {notes:?}");
     }
@@ -388,6 +421,10 @@ fn the_whole_sample_is_understood() {
         "routing.affinity",
         "state.path",
         "keys.ci.accounts",
+        "keys.ci.group",
+        "keys.ci.rpm",
+        "groups.engineering.budget",
+        "models.\"gemini-2.5-flash\".price",
     ] {
         assert!(!notes.contains(&key), "{key}");
     }

@@ -7,18 +7,20 @@ use tokio::time::Instant;
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::time::Timestamp;
+use crate::dispatch::blocked::{Blocked, Refused};
 use crate::dispatch::exchange::Exchange;
 use crate::dispatch::plan::{Facts, Next};
-use crate::dispatch::queue::{Blocked, Refused};
 use crate::dispatch::refusal;
 use crate::dispatch::seat::{Excluded, Held};
+use crate::dispatch::wanted::Wanted;
 use crate::pool::failure::{Class, Failure};
 
 impl Exchange {
     pub(super) async fn first_seat(&mut self) -> Result<Held, Error> {
         let timeout = self.snapshot.config.routing.queue_timeout;
         match self.seat(Excluded::default(), timeout).await {
-            Ok(held) => {
+            Ok(mut held) => {
+                self.admission = held.admission.take();
                 let (verdicts, more) = self.seating.verdicts(Some(&held));
                 self.ticket.verdicts(verdicts, more);
                 Ok(held)
@@ -29,13 +31,14 @@ impl Exchange {
 
     async fn seat(&mut self, excluded: Excluded, timeout: Duration) -> Result<Held, Refused> {
         let began = Instant::now();
-        let tag = excluded.is_empty().then(|| self.seating.tag());
-        let seating = self.seating.clone();
+        let wanted = Wanted {
+            seating: self.seating.clone(),
+            excluded,
+            admit: self.admission.is_none(),
+        };
         let max = self.snapshot.config.routing.max_queue as usize;
         let queue = Arc::clone(&self.dispatcher.queue);
-        let seat = queue
-            .acquire(tag, move || seating.take(&excluded), timeout, max)
-            .await;
+        let seat = queue.acquire(wanted, timeout, max).await;
         self.ticket.waited(began.elapsed());
         seat
     }
@@ -44,7 +47,7 @@ impl Exchange {
     fn no_seat(&mut self, refused: Refused) -> Error {
         let (verdicts, more) = self.seating.verdicts(None);
         self.ticket.verdicts(verdicts, more);
-        refusal::told(refused, Timestamp::now())
+        refusal::told(refused, &self.seating.key, Timestamp::now())
     }
 
     /// A try failed before anything reached the client: the next place and host, or the error to tell.
@@ -102,9 +105,9 @@ impl Exchange {
         or_same: Option<Duration>,
         until: Timestamp,
     ) -> Result<(Held, usize), Error> {
-        let account = held.seat().account.id.clone();
+        let account = held.seat().account.number;
         if !self.tried.accounts.contains(&account) {
-            self.tried.accounts.push(account.clone());
+            self.tried.accounts.push(account);
         }
         if failure.class == Class::OauthConfig {
             self.tried
@@ -121,7 +124,7 @@ impl Exchange {
             Class::RateLimited | Class::QuotaExhausted | Class::Capacity
         );
         if or_same.is_none() && !passes {
-            self.barred.accounts.push(account.clone());
+            self.barred.accounts.push(account);
         }
         let blocked = match self.seating.take(&self.tried) {
             Ok(free) => {

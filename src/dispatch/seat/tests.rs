@@ -1,6 +1,9 @@
 //! Slots under random interleavings: never more than allowed, nothing lost, whoever can serve is found.
 
+mod waiting;
+
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,11 +16,11 @@ use crate::base::id::hex;
 use crate::base::task::Tasks;
 use crate::config::secret::Resolver;
 use crate::config::source::Files;
-use crate::pool::candidate::NEVER;
 use crate::pool::cooldown::Limits;
 use crate::pool::failure::{Class, Failure};
 use crate::runtime::build::{Context, build};
 use crate::runtime::registry::Registry;
+use crate::runtime::slots::Slots;
 use crate::runtime::snapshot::Snapshot;
 use crate::store::{KeyWrap, Learned, Store};
 
@@ -54,6 +57,8 @@ struct File {
     model_limit: u32,
     strategy: usize,
     affinity: bool,
+    /// Of the keys `all` and `some`, and of the group that both are in; 0 is none.
+    at_once: [u32; 3],
 }
 
 impl File {
@@ -69,7 +74,9 @@ impl File {
         let mut text = format!(
             "version = 1\n[routing]\nstrategy = \"{}\"\naffinity = \"{}\"\nmax_concurrent_per_model = {}\n\
              [upstreams.u]\nkind = \"antigravity\"\noauth = {{ client_id = \"id\", client_secret = \"made-up\" }}\n\
-             [keys.all]\nsha256 = \"{}\"\n[keys.some]\nsha256 = \"{}\"\naccounts = [\"tag:some\"]\n\
+             [groups.both]\nmax_concurrent = {}\n\
+             [keys.all]\nsha256 = \"{}\"\ngroup = \"both\"\nmax_concurrent = {}\n\
+             [keys.some]\nsha256 = \"{}\"\ngroup = \"both\"\nmax_concurrent = {}\naccounts = [\"tag:some\"]\n\
              [models.m]\nroute = [\"u/m1\", \"u/m2\"]\n\
              [accounts.never]\nupstream = \"u\"\nrefresh_token = \"made-up\"\nenabled = false\ntags = [\"some\"]\n",
             strategies[self.strategy % 5],
@@ -79,8 +86,11 @@ impl File {
                 "none"
             },
             self.model_limit,
+            self.at_once[2],
             hex(&Sha256::digest("all")),
+            self.at_once[0],
             hex(&Sha256::digest("some")),
+            self.at_once[1],
         );
         for (n, a) in self.accounts.iter().enumerate().filter(|(_, a)| a.listed) {
             let _ = write!(
@@ -137,7 +147,7 @@ impl Rig {
         self.snapshot = wired(file, &self.registry);
         let accounts = &self.snapshot.accounts;
         self.registry
-            .retain(|id| accounts.contains_key(id), self.now);
+            .retain(|id| accounts.contains_key(id), Duration::MAX, self.now);
     }
 
     fn seating(&self, key: &str, home: Option<u64>) -> Seating {
@@ -162,12 +172,13 @@ impl Rig {
                     let machine = seat.account.machine();
                     let ready = machine
                         .ready_at()
-                        .max(machine.model_ready_at(&target.model));
+                        .max(machine.model_ready_at(&target.model))
+                        .max(seat.lane.view(seat.credits, self.now).ready_at);
                     let room = seat.limit().is_none_or(|l| seat.in_flight.count() < l);
                     ready <= self.now
                         && room
-                        && seating.key.may_use(seat)
-                        && !excluded.accounts.contains(&seat.account.id)
+                        && seating.key.may_use(seat.account.number)
+                        && !excluded.accounts.contains(&seat.account.number)
                 })
             };
             model_has_room && target.state.ready_at() <= self.now && seats()
@@ -175,8 +186,28 @@ impl Rig {
     }
 }
 
+/// Whether key and group let another request in.
+fn lets_in(key: &KeyEntry) -> bool {
+    let room = |slots: &Slots| slots.limit.is_none_or(|limit| slots.count() < limit);
+    room(&key.slots.own) && key.slots.group.as_ref().is_none_or(|g| room(&g.slots))
+}
+
+/// A place that is held, and the key of the request.
+struct Place {
+    key: &'static str,
+    held: Held,
+}
+
+impl Deref for Place {
+    type Target = Held;
+
+    fn deref(&self) -> &Held {
+        &self.held
+    }
+}
+
 /// Every slot that is taken belongs to a call, and every call has its slots.
-fn assert_counts(rig: &Rig, held: &[Held]) {
+fn assert_counts(rig: &Rig, held: &[Place]) {
     let mut accounts: HashMap<&str, u32> = HashMap::new();
     let mut models: HashMap<&str, u32> = HashMap::new();
     for held in held {
@@ -192,6 +223,17 @@ fn assert_counts(rig: &Rig, held: &[Held]) {
         let calls = models.get(model).copied().unwrap_or_default();
         assert_eq!(state.in_flight.count(), calls, "{model}");
     }
+    let of = |name: &str| {
+        let held = held.iter().filter(|held| held.admission.is_some());
+        let keys = held.filter(|held| held.key == name);
+        u32::try_from(keys.count()).unwrap()
+    };
+    for name in ["all", "some"] {
+        let key = rig.snapshot.key(&Sha256::digest(name).into()).unwrap();
+        assert_eq!(key.slots.own.count(), of(name), "{name}");
+        let group = key.slots.group.as_ref().unwrap();
+        assert_eq!(group.slots.count(), of("all") + of("some"));
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -200,6 +242,8 @@ enum Step {
         some: bool,
         home: Option<u64>,
         but: Option<u8>,
+        /// Whether the request has been let in before: a later try.
+        later: bool,
     },
     Success(prop::sample::Index),
     Failure(prop::sample::Index, Class, Option<u64>),
@@ -230,20 +274,24 @@ fn any_file() -> impl Strategy<Value = File> {
         0u32..6,
         0usize..5,
         any::<bool>(),
+        [0u32..4, 0u32..4, 0u32..6],
     )
-        .prop_map(|(accounts, model_limit, strategy, affinity)| File {
-            accounts,
-            model_limit,
-            strategy,
-            affinity,
-        })
+        .prop_map(
+            |(accounts, model_limit, strategy, affinity, at_once)| File {
+                accounts,
+                model_limit,
+                strategy,
+                affinity,
+                at_once,
+            },
+        )
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
     let index = any::<prop::sample::Index>;
     prop_oneof![
-        8 => (any::<bool>(), proptest::option::of(0u64..9), proptest::option::of(0u8..4))
-            .prop_map(|(some, home, but)| Step::Start { some, home, but }),
+        8 => (any::<bool>(), proptest::option::of(0u64..9), proptest::option::of(0u8..4), any::<bool>())
+            .prop_map(|(some, home, but, later)| Step::Start { some, home, but, later }),
         3 => index().prop_map(Step::Success),
         3 => (index(), 0usize..Class::ALL.len(), proptest::option::of(0u64..7200))
             .prop_map(|(at, class, delay)| Step::Failure(at, Class::ALL[class], delay)),
@@ -258,40 +306,49 @@ fn any_step() -> impl Strategy<Value = Step> {
 
 fn start(
     rig: &Rig,
-    seating: &Seating,
+    key: &'static str,
+    home: Option<u64>,
     but: Option<u8>,
-    held: &mut Vec<Held>,
-) -> Result<(), TestCaseError> {
+    later: bool,
+) -> Result<Option<Place>, TestCaseError> {
+    let seating = rig.seating(key, home);
     let excluded = Excluded {
-        accounts: but.map(|n| format!("a{n}").into()).into_iter().collect(),
+        accounts: but
+            .map(|n| rig.registry.numbers.of(&format!("a{n}").into()))
+            .into_iter()
+            .collect(),
         upstreams: Vec::new(),
     };
-    let could = rig.someone_can(seating, &excluded);
-    match seating.take_at(&excluded, rig.now) {
-        Ok(place) => {
-            prop_assert!(could, "an account was used that can't be");
-            let seat = place.seat();
+    let let_in = later || lets_in(&seating.key);
+    let could = let_in && rig.someone_can(&seating, &excluded);
+    match seating.attempt(&excluded, !later, rig.now) {
+        Ok(held) => {
+            prop_assert!(could, "a place was taken that can't be");
+            let seat = held.seat();
             prop_assert!(seat.limit().is_none_or(|l| seat.in_flight.count() <= l));
-            let target = place.target();
+            let target = held.target();
             let limit = target.limit;
             prop_assert!(limit.is_none_or(|l| target.state.in_flight.count() <= l));
-            prop_assert!(seating.key.may_use(seat));
-            held.push(place);
+            prop_assert!(seating.key.may_use(seat.account.number));
+            for slots in [&seating.key.slots.own]
+                .into_iter()
+                .chain(seating.key.slots.group.as_ref().map(|g| &g.slots))
+            {
+                prop_assert!(later || slots.limit.is_none_or(|l| slots.count() <= l));
+            }
+            Ok(Some(Place { key, held }))
         }
         Err(why) => {
             prop_assert!(!could, "nobody was found, but somebody could: {}", why);
-            if let Blocked::Cooling(until)
-            | Blocked::NoQuota(until)
-            | Blocked::ModelCooling(until) = why
-            {
-                prop_assert!(until > rig.now && until != NEVER);
-            }
+            let of_key = matches!(why, Blocked::KeyFull | Blocked::GroupFull);
+            prop_assert_eq!(of_key, !let_in);
+            prop_assert!(why.until().is_none_or(|until| until > rig.now));
+            Ok(None)
         }
     }
-    Ok(())
 }
 
-fn end(rig: &Rig, held: &mut Vec<Held>, at: prop::sample::Index, failure: Option<&Failure>) {
+fn end(rig: &Rig, held: &mut Vec<Place>, at: prop::sample::Index, failure: Option<&Failure>) {
     if held.is_empty() {
         return;
     }
@@ -304,17 +361,22 @@ fn end(rig: &Rig, held: &mut Vec<Held>, at: prop::sample::Index, failure: Option
         seat.account
             .failure(&target.model, failure, rig.now, &LIMITS);
     } else {
-        target.state.success();
+        target.state.success(rig.now);
         seat.account.success(&target.model, rig.now);
     }
 }
 
-fn run(rig: &mut Rig, step: Step, held: &mut Vec<Held>) -> Result<(), TestCaseError> {
+fn run(rig: &mut Rig, step: Step, held: &mut Vec<Place>) -> Result<(), TestCaseError> {
     let named = |rig: &Rig, n: u8| rig.snapshot.accounts.get(format!("a{n}").as_str()).cloned();
     match step {
-        Step::Start { some, home, but } => {
-            let seating = rig.seating(if some { "some" } else { "all" }, home);
-            start(rig, &seating, but, held)?;
+        Step::Start {
+            some,
+            home,
+            but,
+            later,
+        } => {
+            let key = if some { "some" } else { "all" };
+            held.extend(start(rig, key, home, but, later)?);
         }
         Step::Success(at) => end(rig, held, at, None),
         Step::Failure(at, class, delay) => {
@@ -373,7 +435,7 @@ proptest! {
         let seating = rig.seating("all", None);
         let well = seating.route.targets.iter().flat_map(|t| &t.seats);
         let well = well.filter(|s| s.account.ready_at() != NEVER).count();
-        prop_assert_eq!(seating.take_at(&Excluded::default(), rig.now).is_ok(), well > 0);
+        prop_assert_eq!(seating.attempt(&Excluded::default(), true, rig.now).is_ok(), well > 0);
     }
 }
 
@@ -390,6 +452,7 @@ fn plain(accounts: usize) -> File {
         model_limit: 0,
         strategy: 0,
         affinity: true,
+        at_once: [0; 3],
     };
     for account in &mut file.accounts[..accounts] {
         account.listed = true;
@@ -402,7 +465,9 @@ fn a_conversation_comes_home_after_a_cooldown_and_a_reload() {
     let mut rig = Rig::new(&plain(4));
     let at = |rig: &Rig| {
         let seating = rig.seating("all", Some(5));
-        let held = seating.take_at(&Excluded::default(), rig.now).unwrap();
+        let held = seating
+            .attempt(&Excluded::default(), false, rig.now)
+            .unwrap();
         held.seat().account.clone()
     };
     let home = at(&rig);
@@ -425,24 +490,24 @@ fn a_new_credential_is_on_trial_and_inherits_calls_in_flight() {
     let mut rig = Rig::new(&file);
     let all = |rig: &Rig| rig.seating("all", None);
     let nobody = Excluded::default();
-    let running = all(&rig).take_at(&nobody, rig.now).unwrap();
+    let running = all(&rig).attempt(&nobody, false, rig.now).unwrap();
     let account = running.seat().account.clone();
     let refused = Failure::new(Class::AuthExpired, "");
     account.failure("m1", &refused, rig.now, &LIMITS);
-    let blocked = all(&rig).take_at(&nobody, rig.now).err();
+    let blocked = all(&rig).attempt(&nobody, false, rig.now).err();
     assert_eq!(blocked, Some(Blocked::NeedsPerson));
     file.accounts[0].credential = 1;
     rig.reload(&file);
     // On trial it gets one call at a time, and the old credential's still runs.
     assert_eq!(
-        all(&rig).take_at(&nobody, rig.now).err(),
-        Some(Blocked::Full)
+        all(&rig).attempt(&nobody, false, rig.now).err(),
+        Some(Blocked::Full(NEVER))
     );
     drop(running);
-    let trial = all(&rig).take_at(&nobody, rig.now).unwrap();
+    let trial = all(&rig).attempt(&nobody, false, rig.now).unwrap();
     assert!(trial.seat().account.on_trial());
     trial.seat().account.success("m1", rig.now);
-    assert!(all(&rig).take_at(&nobody, rig.now).is_ok());
+    assert!(all(&rig).attempt(&nobody, false, rig.now).is_ok());
 }
 
 #[test]
@@ -452,7 +517,7 @@ fn a_pause_holds_through_a_reload_until_the_file_says_otherwise() {
     let free = |rig: &Rig| {
         let taken = rig
             .seating("all", None)
-            .take_at(&Excluded::default(), rig.now);
+            .attempt(&Excluded::default(), false, rig.now);
         taken.is_ok()
     };
     assert!(rig.snapshot.accounts["a0"].pause(rig.now));

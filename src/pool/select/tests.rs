@@ -1,12 +1,54 @@
 //! What selection promises, by cases and by laws.
 
+use std::ops::ControlFlow;
+
 use proptest::prelude::*;
 
-use super::*;
+use super::{Best, Choice, Draw, Pick, Pool, mix};
+use crate::base::time::Timestamp;
+use crate::pool::candidate::{Fixed, NEVER, Verdict, share};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 
-/// Slots rise with the index; some may be missing.
+/// One account as it stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Candidate {
+    /// Its name here.
+    slot: usize,
+    tier: u32,
+    weight: f64,
+    remaining: Option<f64>,
+    health: f64,
+    ready_at: Timestamp,
+    exhausted: bool,
+    in_flight: u32,
+    limit: Option<u32>,
+    excluded: bool,
+    hash: u64,
+}
+
+impl Candidate {
+    fn fixed(&self) -> Fixed {
+        Fixed {
+            hash: self.hash,
+            weight: self.weight,
+            tier: self.tier,
+        }
+    }
+
+    fn verdict(&self, now: Timestamp) -> Verdict {
+        if self.excluded {
+            Verdict::Excluded
+        } else if self.ready_at > now {
+            Verdict::closed(self.ready_at, self.exhausted)
+        } else if self.limit.is_some_and(|limit| self.in_flight >= limit) {
+            Verdict::Full
+        } else {
+            Verdict::Usable
+        }
+    }
+}
+
 impl Pool for [Candidate] {
     fn len(&self) -> usize {
         <[Candidate]>::len(self)
@@ -16,12 +58,34 @@ impl Pool for [Candidate] {
         self[index].fixed()
     }
 
-    fn at(&self, index: usize) -> Candidate {
-        self[index]
-    }
-
     fn best(&self) -> Best {
         Best::of(self.iter().map(Candidate::fixed))
+    }
+
+    fn verdict(&self, index: usize, now: Timestamp) -> Verdict {
+        self[index].verdict(now)
+    }
+
+    fn share(&self, index: usize, _: Timestamp) -> f64 {
+        share(self[index].remaining, self[index].health)
+    }
+
+    fn each<B>(
+        &self,
+        now: Timestamp,
+        mut told: impl FnMut(usize, Verdict, u32) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        self.iter()
+            .enumerate()
+            .try_for_each(|(index, c)| told(index, c.verdict(now), c.in_flight))
+    }
+}
+
+/// What the real function says, with the slot of the one that it picked.
+fn select(list: &[Candidate], pick: Pick, home: Option<u64>, draw: Draw, now: Timestamp) -> Choice {
+    match super::select(list, pick, home, draw, now) {
+        Choice::Use(index) => Choice::Use(list[index].slot),
+        other => other,
     }
 }
 
@@ -173,7 +237,7 @@ fn weight_zero_only_when_no_other_can() {
     list[1].weight = 0.0;
     for bits in 0..1000 {
         let draw = Draw::new(mix(bits));
-        let choice = select(list.as_slice(), Pick::Weighted, None, draw, NOW);
+        let choice = select(&list, Pick::Weighted, None, draw, NOW);
         assert_eq!(choice, Choice::Use(0));
         assert_eq!(home_of(&list, Pick::Weighted, bits), 0);
     }
@@ -206,7 +270,7 @@ fn says_what_to_wait_for() {
     let say = |list: &[Candidate]| pick_of(list, Pick::Weighted);
     let c = candidate;
     assert_eq!(say(&[]), Choice::Exhausted);
-    assert_eq!(say(&[busy(c(0))]), Choice::Full);
+    assert_eq!(say(&[busy(c(0))]), Choice::Full(NEVER));
     assert_eq!(say(&[cooling(c(0), NEVER.0)]), Choice::NeedsPerson);
     let not_for_it = Candidate {
         excluded: true,
@@ -232,7 +296,7 @@ fn says_what_to_wait_for() {
     );
     assert_eq!(
         say(&[empty(c(0), 2_000_000), busy(c(1)), cooling(c(2), NEVER.0)]),
-        Choice::Full
+        Choice::Full(Timestamp(2_000_000))
     );
     // A reset that has passed is no hurdle.
     assert_eq!(say(&[empty(c(0), NOW.0)]), Choice::Use(0));
@@ -345,7 +409,7 @@ proptest! {
     fn never_picks_an_unusable_one_and_always_finds_a_usable_one(
         list in any_list(), pick in any_pick(), home: Option<u64>, bits: u64
     ) {
-        match select(list.as_slice(), pick, home, Draw::new(bits), NOW) {
+        match select(&list, pick, home, Draw::new(bits), NOW) {
             Choice::Use(slot) => {
                 prop_assert!(usable(&list[slot]));
                 let best = list.iter().filter(|c| usable(c)).map(|c| c.tier).min();

@@ -28,9 +28,8 @@ fn account(gateway: &Gateway, params: &Params) -> Result<Arc<AccountState>, Refu
     })
 }
 
-/// How the account stands now; whoever waits for one is told.
+/// How the account stands now.
 fn told(gateway: &Gateway, account: &AccountState, changed: bool) -> Value {
-    gateway.dispatcher.queue.pump();
     let snapshot = gateway.dispatcher.runtime.snapshot();
     let mut accounts = status::accounts(&snapshot, Timestamp::now());
     let at = accounts

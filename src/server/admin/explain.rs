@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::base::error::Origin;
 use crate::base::id::RequestId;
 use crate::server::Gateway;
 use crate::server::admin::{Params, Refusal};
@@ -43,11 +42,7 @@ fn describe(r: &LogRecord) -> Value {
     let error = r.error.as_ref().map(|e| {
         json!({
             "kind": e.kind,
-            "fault": match e.origin {
-                Origin::Client => "client",
-                Origin::Upstream => "upstream",
-                Origin::Gateway => "gateway",
-            },
+            "fault": e.origin.as_str(),
             "message": e.message,
             "detail": e.detail,
         })

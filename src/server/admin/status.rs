@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::base::id::hex;
 use crate::base::time::Timestamp;
-use crate::pool::report::{Offer, State};
+use crate::pool::report::State;
 use crate::runtime::account::AccountState;
 use crate::runtime::snapshot::{Seat, Snapshot};
 use crate::server::Gateway;
@@ -30,7 +30,8 @@ pub(super) fn status(gateway: &Gateway) -> Value {
         "pid": std::process::id(),
         "started": runtime.started.to_string(),
         "ready": gateway.ready.load(std::sync::atomic::Ordering::Acquire),
-        "listen": snapshot.config.server.listen.to_string(),
+        "listen": gateway.public.addr().unwrap_or(snapshot.config.server.listen).to_string(),
+        "metrics": gateway.metrics.addr().map(|addr| addr.to_string()),
         "config": {
             "generation": snapshot.generation,
             "revision": hex(&snapshot.revision),
@@ -83,14 +84,7 @@ pub(super) fn accounts(snapshot: &Snapshot, now: Timestamp) -> Vec<Value> {
 
 /// One account, with what its models say.
 pub(super) fn describe(account: &AccountState, seats: &[&Seat], now: Timestamp) -> Value {
-    let offers = seats.iter().map(|seat| Offer {
-        model: &seat.lane.model,
-        empty_until: if seat.credits {
-            None
-        } else {
-            seat.lane.empty_until(now)
-        },
-    });
+    let offers = seats.iter().map(|seat| seat.offer(now));
     let report = account.report(offers, now);
     let (class, spent, link) = match &report.state {
         State::Cooling { class, .. } => (Some(class.as_str()), None, None),

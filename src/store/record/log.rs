@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Error, Origin};
 use crate::base::id::{AccountId, Dialect, KeyId, ModelName, RequestId, UpstreamId};
+use crate::base::money::Nanos;
 use crate::base::time::Timestamp;
 use crate::ir::Usage;
 
@@ -69,6 +70,8 @@ pub struct LogRecord {
     pub verdicts: Vec<Verdict>,
     /// How many more verdicts there were than are kept.
     pub more_verdicts: u32,
+    /// What the answer cost, in billionths of a dollar; `None` where the model has no price.
+    pub cost: Option<Nanos>,
 }
 
 impl LogRecord {
@@ -96,6 +99,7 @@ impl LogRecord {
             tries: Vec::new(),
             verdicts: Vec::new(),
             more_verdicts: 0,
+            cost: None,
         }
     }
 

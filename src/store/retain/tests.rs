@@ -101,7 +101,7 @@ fn a_row_written_twice_counts_once() {
         .read(|txn| {
             let usage = txn.open_table(USAGE)?;
             let value = usage.get((quarter(NOW), 0, ""))?.unwrap();
-            Ok(table::decode::<crate::store::UsageSums>(value.value()).unwrap())
+            Ok(table::decode_grown::<crate::store::UsageSums>(value.value()).unwrap())
         })
         .unwrap();
     assert_eq!(sums.requests, 2);

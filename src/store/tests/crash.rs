@@ -1,4 +1,5 @@
-//! Power cuts at any moment: the store opens, what was acknowledged is there, and no record is half.
+//! Power cuts at any moment: the store opens, what was acknowledged is there, and no record is half. A few by default;
+//! `AGP_POWER_CUTS=1000` for more of each.
 
 use proptest::prelude::*;
 
@@ -54,7 +55,7 @@ fn check(store: &Store, least: Option<usize>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(u32::try_from(count_of("AGP_POWER_CUTS", 48)).unwrap()))]
 
     #[test]
     fn a_power_cut_loses_nothing_acknowledged_and_leaves_nothing_half(

@@ -93,7 +93,7 @@ async fn a_store_in_use_says_so() {
     let first = open(tmp.path()).unwrap();
     let error = open(tmp.path()).unwrap_err();
     assert!(matches!(error, StoreError::Locked { .. }), "{error}");
-    assert!(error.to_string().contains("in use by another process"));
+    assert!(error.to_string().contains("is in use by `"), "{error}");
     first.close().await;
     open(tmp.path()).unwrap().close().await;
 }

@@ -244,6 +244,11 @@ impl Stream {
             let text = response.text().await.unwrap();
             panic!("{status}: {text}");
         }
+        Self::of(dialect, response)
+    }
+
+    /// The stream that this answer must be.
+    pub(crate) fn of(dialect: Dialect, response: reqwest::Response) -> Self {
         let headers = response.headers();
         assert_eq!(headers["content-type"], "text/event-stream");
         assert_eq!(headers["cache-control"], "no-cache");

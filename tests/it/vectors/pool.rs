@@ -1,16 +1,20 @@
 //! What clients are told when none of the pool's accounts can serve.
 
+use std::ops::ControlFlow;
+
 use agp::base::time::Timestamp;
-use agp::dispatch::queue::{Blocked, Refused};
+use agp::dispatch::blocked::{Blocked, Refused};
 use agp::dispatch::refusal;
-use agp::pool::candidate::{Candidate, Fixed, NEVER};
+use agp::pool::candidate::{Fixed, NEVER, Verdict};
 use agp::pool::select::{Best, Draw, Pick, Pool, select};
+use agp::runtime::snapshot::KeyEntry;
 use agp::wire::front::Front;
 use serde_json::{Value, json};
 
 use super::upstream::{answer, moment, text};
 
-struct Accounts(Vec<Candidate>);
+/// When each account can be used.
+struct Accounts(Vec<Timestamp>);
 
 impl Pool for Accounts {
     fn len(&self) -> usize {
@@ -18,48 +22,52 @@ impl Pool for Accounts {
     }
 
     fn fixed(&self, index: usize) -> Fixed {
-        self.0[index].fixed()
-    }
-
-    fn at(&self, index: usize) -> Candidate {
-        self.0[index]
+        Fixed {
+            hash: index as u64,
+            weight: 1.0,
+            tier: 1,
+        }
     }
 
     fn best(&self) -> Best {
-        Best::of(self.0.iter().map(Candidate::fixed))
+        Best::of((0..self.len()).map(|index| self.fixed(index)))
+    }
+
+    fn verdict(&self, index: usize, now: Timestamp) -> Verdict {
+        let ready_at = self.0[index];
+        if ready_at > now {
+            Verdict::closed(ready_at, false)
+        } else {
+            Verdict::Usable
+        }
+    }
+
+    fn share(&self, _: usize, _: Timestamp) -> f64 {
+        1.0
+    }
+
+    fn each<B>(
+        &self,
+        now: Timestamp,
+        mut told: impl FnMut(usize, Verdict, u32) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        (0..self.len()).try_for_each(|index| told(index, self.verdict(index, now), 0))
     }
 }
 
-fn candidate((slot, account): (usize, &Value)) -> Result<Candidate, String> {
-    let ready_at = match text(account, "state")? {
+fn ready_at(account: &Value) -> Result<Timestamp, String> {
+    Ok(match text(account, "state")? {
         "active" => Timestamp(0),
         "cooldown" => Timestamp::parse_rfc3339(text(account, "until")?).ok_or("bad `until`")?,
         _ => NEVER,
-    };
-    Ok(Candidate {
-        slot,
-        tier: 1,
-        weight: 1.0,
-        remaining: None,
-        health: 1.0,
-        ready_at,
-        exhausted: false,
-        in_flight: 0,
-        limit: None,
-        excluded: false,
-        hash: slot as u64,
     })
 }
 
 pub(super) fn response(input: &Value) -> Result<Vec<Value>, String> {
     let now = moment(input)?;
     let accounts = input["accounts"].as_array().ok_or("no accounts")?.iter();
-    let pool = Accounts(
-        accounts
-            .enumerate()
-            .map(candidate)
-            .collect::<Result<_, _>>()?,
-    );
+    let pool = Accounts(accounts.map(ready_at).collect::<Result<_, _>>()?);
+    let anybody = KeyEntry::anybody();
     let told = [
         Pick::Weighted,
         Pick::RoundRobin { turn: 0 },
@@ -67,7 +75,7 @@ pub(super) fn response(input: &Value) -> Result<Vec<Value>, String> {
     ]
     .map(|pick| {
         let choice = select(&pool, pick, None, Draw::new(1), now);
-        let error = refusal::told(Refused::Blocked(Blocked::of(choice)), now);
+        let error = refusal::told(Refused::Blocked(Blocked::of(choice)), &anybody, now);
         Ok(json!({
             "openai": answer(Front::OpenAiChat, &error)?,
             "anthropic": answer(Front::Anthropic, &error)?,
