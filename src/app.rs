@@ -129,9 +129,11 @@ impl App {
         ));
         let replay = Replay::new(store.clone(), learned.signatures);
         let dispatcher = Arc::new(Dispatcher::new(Arc::clone(&runtime), replay));
+        let (messages, inbox) = mpsc::channel(16);
         let gateway = Arc::new(Gateway {
             dispatcher,
             ready: AtomicBool::new(false),
+            controller: messages.clone(),
             public: Arc::default(),
             metrics: Arc::default(),
         });
@@ -143,13 +145,7 @@ impl App {
             store: store.clone(),
         };
         outside.prepare(&read.config)?();
-        socket::serve(Arc::clone(&gateway), &state, &tasks).map_err(|e| {
-            format!(
-                "the socket `{}` can't be listened on: {e}",
-                socket::path(&state).display()
-            )
-        })?;
-        let (messages, inbox) = mpsc::channel(16);
+        socket::serve(Arc::clone(&gateway), &state, &tasks).map_err(|e| no_socket(&state, &e))?;
         let controller = Controller::new(
             Arc::clone(&runtime),
             keyring,
@@ -250,6 +246,14 @@ impl App {
         }
         tracing::info!("stopped");
     }
+}
+
+fn no_socket(state: &std::path::Path, error: &std::io::Error) -> String {
+    let path = socket::path(state);
+    format!(
+        "the socket `{}` can't be listened on: {error}",
+        path.display()
+    )
 }
 
 /// The two listeners, neither of them bound.

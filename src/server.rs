@@ -31,6 +31,8 @@ pub struct Gateway {
     pub dispatcher: Arc<Dispatcher>,
     /// Whether store, snapshot and listener are up and no shutdown has begun.
     pub ready: AtomicBool,
+    /// The only one who writes the files.
+    pub controller: tokio::sync::mpsc::Sender<crate::runtime::controller::Message>,
     /// Where clients connect.
     pub public: Arc<Door>,
     /// Where metrics are asked for.

@@ -33,6 +33,17 @@ pub enum Action {
     /// Take it back into use, in the state it was in
     #[command(after_help = "Example:\n  agp account resume alice")]
     Resume(Named),
+    /// Set its `enabled` to true in the file
+    ///
+    /// The file changes in that one place; where it may not be written, the patch to commit is printed.
+    #[command(after_help = "Example:\n  agp account enable alice")]
+    Enable(Switched),
+    /// Set its `enabled` to false in the file
+    ///
+    /// Calls that are under way go on. The file changes in that one place; where it may not be written, the patch to commit
+    /// is printed.
+    #[command(after_help = "Example:\n  agp account disable alice > the.patch")]
+    Disable(Switched),
     /// Ask for its quotas now
     #[command(after_help = "Example:\n  agp account refresh alice")]
     Refresh(Named),
@@ -51,6 +62,17 @@ pub struct Named {
     pub serve: serve::Args,
 }
 
+/// Which account, in which files.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Switched {
+    /// The account.
+    #[command(flatten)]
+    pub named: Named,
+    /// Only if the files still have this revision, as `agp status --json` prints it
+    #[arg(long, value_name = "REVISION")]
+    pub revision: Option<String>,
+}
+
 impl Args {
     /// Where the configuration and the state are.
     pub fn serve_args(&mut self) -> &mut serve::Args {
@@ -59,6 +81,7 @@ impl Args {
             | Action::Pause(named)
             | Action::Resume(named)
             | Action::Refresh(named) => &mut named.serve,
+            Action::Enable(switched) | Action::Disable(switched) => &mut switched.named.serve,
         }
     }
 }
@@ -73,8 +96,15 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failed> {
         Action::Pause(named) => ("pause", named),
         Action::Resume(named) => ("resume", named),
         Action::Refresh(named) => ("refresh", named),
+        Action::Enable(switched) => ("enable", &switched.named),
+        Action::Disable(switched) => ("disable", &switched.named),
     };
-    let path = format!("/accounts/{}/{word}", ask::encoded(&named.name));
+    let mut path = format!("/accounts/{}/{word}", ask::encoded(&named.name));
+    if let Action::Enable(switched) | Action::Disable(switched) = &args.action
+        && let Some(revision) = &switched.revision
+    {
+        path = format!("{path}?revision={}", ask::encoded(revision));
+    }
     let value = ask::operation(&named.serve, Method::POST, &path).await?;
     let text = if named.json {
         format!("{value:#}\n")
@@ -86,6 +116,9 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failed> {
 }
 
 fn told(action: &Action, value: &Value) -> String {
+    if let Action::Enable(_) | Action::Disable(_) = action {
+        return switched(matches!(action, Action::Enable(_)), value);
+    }
     let changed = value["changed"] == true;
     let what = match (action, changed) {
         (Action::Release(_), _) => "released",
@@ -96,7 +129,26 @@ fn told(action: &Action, value: &Value) -> String {
         (Action::Refresh(_), true) => {
             "its quotas are being asked for: `agp status --json` shows them"
         }
-        (Action::Refresh(_), false) => "can't be asked for its quotas in the state it is in",
+        (_, _) => "can't be asked for its quotas in the state it is in",
     };
     format!("{what}\n{}", status::describe_account(&value["account"]))
+}
+
+/// What became of the edit.
+fn switched(on: bool, value: &Value) -> String {
+    let text = |name: &str| value[name].as_str().unwrap_or_default();
+    let word = if on { "enabled" } else { "disabled" };
+    if value["saved"] == true {
+        return format!("{word}\n\n{}", text("diff"));
+    }
+    if value["changed"] == false {
+        return format!("was {word} already\n");
+    }
+    let patch = &value["patch"];
+    format!(
+        "nothing is saved: {}\nto be committed with `{}`:\n\n{}",
+        text("why"),
+        patch["command"].as_str().unwrap_or_default(),
+        patch["text"].as_str().unwrap_or_default()
+    )
 }

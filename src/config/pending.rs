@@ -22,8 +22,6 @@ const PENDING: &[Pending] = &[
     Pending("admin.remember_ttl", &[]),
     Pending("admin.jwt_secret", &[]),
     Pending("admin.password_as_bearer", &[]),
-    Pending("admin.write_back", &[]),
-    Pending("admin.patch_prefix", &[]),
     Pending("admin.tokens", &[]),
     Pending("state.log_bodies", &[]),
     Pending("state.log_bodies_retention", &[]),

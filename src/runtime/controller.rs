@@ -1,6 +1,9 @@
 //! The only writer of the snapshot. One message at a time: read the files, load, build, swap — or change nothing and say
 //! why.
 
+mod edit;
+mod read;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,26 +15,30 @@ use crate::base::id::AccountId;
 use crate::base::time::Timestamp;
 use crate::config::diagnostic::Severity;
 use crate::config::model::Config;
-use crate::config::secret::{self, Reference, Resolver};
+use crate::config::secret::{self, Resolver};
 use crate::config::source::Files;
 use crate::config::watch::{Settling, WatchSet, Watcher, vanished};
-use crate::config::{self, render};
 use crate::runtime::Runtime;
 use crate::runtime::build::{Context, build};
 use crate::runtime::keyring::Keyring;
 use crate::runtime::registry::Registry;
 use crate::runtime::snapshot::Snapshot;
 
+pub use edit::{Ask, Done, NotDone};
+pub use read::{Read, Unreadable, environment, read};
+
 /// How long an included file must stay empty or away before it counts as gone.
 const VANISH: Duration = Duration::from_secs(2);
 
 /// What the controller is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Message {
     /// The files may have changed.
     Files,
     /// An upstream's list of models changed: wire the routes anew.
     Catalog,
+    /// Somebody wants the files changed.
+    Edit(Ask),
 }
 
 /// What happened to the last reload.
@@ -61,63 +68,6 @@ pub struct Places {
     pub root: PathBuf,
     /// What `state.path` and `secrets.identity` are relative to.
     pub state_dir: PathBuf,
-}
-
-/// The files as read, with the config in them.
-pub struct Read {
-    /// The files.
-    pub files: Files,
-    /// Their config.
-    pub config: Arc<Config>,
-    /// Every secret that the files name.
-    pub secrets: Vec<Reference>,
-    /// Warnings and notes, a line each.
-    pub remarks: Vec<(Severity, String)>,
-}
-
-/// Files that can't be used.
-pub struct Unreadable {
-    /// The files, as far as they could be read.
-    pub files: Files,
-    /// All errors, as text for people.
-    pub errors: Vec<String>,
-}
-
-/// Reads and checks the files.
-///
-/// # Errors
-/// All errors, and the files that were read.
-pub fn read(root: &Path) -> Result<Read, Box<Unreadable>> {
-    let files = Files::read(root);
-    let loaded = config::load(&files, environment());
-    let lines = |severity| {
-        let of = loaded
-            .diagnostics
-            .iter()
-            .filter(move |d| d.code.severity() == severity);
-        of.map(|d| render::line(&files, d)).collect::<Vec<_>>()
-    };
-    let Some(config) = loaded.config else {
-        let errors = lines(Severity::Error);
-        return Err(Box::new(Unreadable { files, errors }));
-    };
-    let remarks = [Severity::Warning, Severity::Note];
-    let remarks = remarks
-        .into_iter()
-        .flat_map(|s| lines(s).into_iter().map(move |line| (s, line)))
-        .collect();
-    Ok(Read {
-        config: Arc::new(config),
-        secrets: loaded.secrets,
-        remarks,
-        files,
-    })
-}
-
-/// The environment's text variables.
-pub fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// Builds a snapshot of what was read.
@@ -153,6 +103,14 @@ pub fn watch_set(root: &Path, files: &Files, secrets: Vec<PathBuf>) -> WatchSet 
     WatchSet::new(root, files, secrets)
 }
 
+/// What is made of files and not yet in force.
+struct Ready {
+    snapshot: Snapshot,
+    commit: Box<dyn FnOnce() + Send>,
+    /// Whether it is of the revision in force.
+    same: bool,
+}
+
 /// The controller.
 pub struct Controller {
     runtime: Arc<Runtime>,
@@ -161,6 +119,8 @@ pub struct Controller {
     surroundings: Arc<dyn Surroundings>,
     watcher: Watcher,
     present: Read,
+    /// The files of the revision before, for whoever still has them in an editor.
+    previous: Option<Files>,
     settling: Settling,
 }
 
@@ -186,6 +146,7 @@ impl Controller {
             surroundings,
             watcher,
             present,
+            previous: None,
             settling: Settling::default(),
         }
     }
@@ -218,6 +179,10 @@ impl Controller {
                 Message::Files => self.reload(),
                 Message::Catalog => {
                     self.rewire();
+                    settle
+                }
+                Message::Edit(ask) => {
+                    self.edit(ask);
                     settle
                 }
             };
@@ -257,27 +222,43 @@ impl Controller {
     }
 
     fn apply(&mut self, read: Read, gone: &BTreeSet<PathBuf>) {
-        let runtime = Arc::clone(&self.runtime);
-        let present = runtime.snapshot();
-        let restart = needs_restart(&self.present.config, &read.config);
+        match self.ready(&read) {
+            Ok(ready) => self.enact(read, ready, gone),
+            Err(errors) => self.refuse(errors),
+        }
+    }
+
+    /// Makes everything that can fail, and changes nothing that is in force.
+    fn ready(&self, read: &Read) -> Result<Ready, Vec<String>> {
+        let present = self.runtime.snapshot();
         let same = read.files.revision().0 == present.revision && *read.config == *present.config;
         // A number is for a revision: a secret file that changed by itself makes a new snapshot of the same one.
         let generation = present.generation + u64::from(!same);
-        let wired = wire(
-            &read,
-            &runtime.registry,
+        let snapshot = wire(
+            read,
+            &self.runtime.registry,
             &self.keyring,
             Some(&present),
             generation,
-        );
-        let snapshot = match wired {
-            Ok(snapshot) => snapshot,
-            Err(errors) => return self.refuse(errors),
-        };
-        let commit = match self.surroundings.prepare(&read.config) {
-            Ok(commit) => commit,
-            Err(error) => return self.refuse(vec![error]),
-        };
+        )?;
+        let commit = self.surroundings.prepare(&read.config);
+        Ok(Ready {
+            snapshot,
+            commit: commit.map_err(|error| vec![error])?,
+            same,
+        })
+    }
+
+    /// Puts it in force.
+    fn enact(&mut self, read: Read, ready: Ready, gone: &BTreeSet<PathBuf>) {
+        let Ready {
+            snapshot,
+            commit,
+            same,
+        } = ready;
+        let runtime = Arc::clone(&self.runtime);
+        let generation = snapshot.generation;
+        let restart = needs_restart(&self.present.config, &read.config);
         for path in gone {
             tracing::warn!(path = %path.display(), "an included file is gone, and what it defined with it");
         }
@@ -309,7 +290,10 @@ impl Controller {
             errors: Vec::new(),
             restart,
         };
-        self.present = read;
+        let before = std::mem::replace(&mut self.present, read);
+        if !same {
+            self.previous = Some(before.files);
+        }
     }
 
     /// The same config with what upstreams have told since.

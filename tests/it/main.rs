@@ -22,6 +22,8 @@ mod docs;
 #[cfg(test)]
 mod doors;
 #[cfg(test)]
+mod edits;
+#[cfg(test)]
 mod endings;
 #[cfg(test)]
 mod failover;

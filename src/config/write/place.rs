@@ -220,3 +220,93 @@ fn overwrite(file: &mut File, text: &[u8]) -> io::Result<()> {
     file.set_len(text.len() as u64)?;
     file.sync_all()
 }
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+
+    /// Exchanges a file that has `there` with one that has "new", lets somebody do something, and settles it.
+    fn settled(
+        there: &str,
+        meanwhile: impl FnOnce(&Path),
+    ) -> (Result<Way, WriteError>, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, path) = (folder.path().join("real"), folder.path().join("agp.toml"));
+        std::fs::write(&real, there).unwrap();
+        std::fs::write(folder.path().join("other"), "other").unwrap();
+        std::os::unix::fs::symlink("real", &path).unwrap();
+        let meta = real.metadata().unwrap();
+        let Ok(beside) = beside(folder.path(), &meta, b"new") else {
+            panic!("no file beside it");
+        };
+        exchange(&beside, &real).unwrap();
+        meanwhile(folder.path());
+        let real = folder.path().canonicalize().unwrap().join("real");
+        let result = settle(&path, &real, folder.path(), beside, b"old", b"new");
+        (result, folder)
+    }
+
+    fn texts(folder: &Path) -> Vec<String> {
+        let files = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|f| f.unwrap().path());
+        let mut texts: Vec<String> = files
+            .filter(|path| !path.is_symlink())
+            .map(|path| std::fs::read_to_string(path).unwrap())
+            .collect();
+        texts.sort();
+        texts
+    }
+
+    fn real(folder: &Path) -> String {
+        std::fs::read_to_string(folder.join("real")).unwrap()
+    }
+
+    #[test]
+    fn what_was_expected_comes_out_and_goes() {
+        let (result, folder) = settled("old", |_| {});
+        assert_eq!(result.unwrap(), Way::Exchanged);
+        assert_eq!(texts(folder.path()), ["new", "other"]);
+        assert_eq!(real(folder.path()), "new");
+    }
+
+    #[test]
+    fn what_was_saved_in_between_goes_back() {
+        let (result, folder) = settled("theirs", |_| {});
+        assert!(matches!(result, Err(WriteError::Conflict(_))));
+        assert_eq!(texts(folder.path()), ["other", "theirs"]);
+        assert_eq!(real(folder.path()), "theirs");
+    }
+
+    #[test]
+    fn what_was_saved_over_it_stays_and_what_was_saved_before_is_kept() {
+        let (result, folder) = settled("theirs", |f| {
+            std::fs::write(f.join("real"), "third").unwrap()
+        });
+        let Err(WriteError::Unsettled { beside, .. }) = result else {
+            panic!("{result:?}");
+        };
+        assert_eq!(real(folder.path()), "third");
+        assert_eq!(std::fs::read_to_string(beside).unwrap(), "theirs");
+        assert_eq!(texts(folder.path()), ["other", "theirs", "third"]);
+    }
+
+    #[test]
+    fn what_is_taken_away_leaves_its_place_to_what_was_there() {
+        let (result, folder) = settled("theirs", |f| std::fs::remove_file(f.join("real")).unwrap());
+        assert!(matches!(result, Err(WriteError::Conflict(_))));
+        assert_eq!(texts(folder.path()), ["other", "theirs"]);
+    }
+
+    #[test]
+    fn a_link_that_leads_elsewhere_by_now_is_a_conflict() {
+        let (result, folder) = settled("old", |f| {
+            std::os::unix::fs::symlink("other", f.join("link")).unwrap();
+            std::fs::rename(f.join("link"), f.join("agp.toml")).unwrap();
+        });
+        assert!(matches!(result, Err(WriteError::Conflict(_))));
+        assert_eq!(texts(folder.path()), ["old", "other"]);
+        assert_eq!(real(folder.path()), "old");
+    }
+}
