@@ -200,6 +200,17 @@ fn picks(accounts: usize, most: f64, out: &mut impl std::io::Write) -> Outcome<b
     let all: Vec<_> = std::iter::from_fn(|| free.take(&nobody).ok()).collect();
     tell("all full", &free, &nobody)?;
     drop(all);
+    let text = file(accounts, "least_busy").replace(
+        "[upstreams.u]",
+        "max_concurrent_per_account = 0\n[upstreams.u]",
+    );
+    let snapshot = self::snapshot(&text, &self::registry())?;
+    let free = seating(&snapshot, ALL, None)?;
+    let busy: Vec<_> = (0..accounts)
+        .filter_map(|_| free.take(&nobody).ok())
+        .collect();
+    tell("least_busy, everybody has a call", &free, &nobody)?;
+    drop(busy);
     Ok(good)
 }
 

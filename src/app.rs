@@ -132,8 +132,8 @@ impl App {
         let (messages, inbox) = mpsc::channel(16);
         let gateway = Arc::new(Gateway {
             dispatcher,
-            ready: AtomicBool::new(false),
             controller: messages.clone(),
+            ready: AtomicBool::new(false),
             public: Arc::default(),
             metrics: Arc::default(),
         });
@@ -145,7 +145,12 @@ impl App {
             store: store.clone(),
         };
         outside.prepare(&read.config)?();
-        socket::serve(Arc::clone(&gateway), &state, &tasks).map_err(|e| no_socket(&state, &e))?;
+        socket::serve(Arc::clone(&gateway), &state, &tasks).map_err(|e| {
+            format!(
+                "the socket `{}` can't be listened on: {e}",
+                socket::path(&state).display()
+            )
+        })?;
         let controller = Controller::new(
             Arc::clone(&runtime),
             keyring,
@@ -248,14 +253,6 @@ impl App {
     }
 }
 
-fn no_socket(state: &std::path::Path, error: &std::io::Error) -> String {
-    let path = socket::path(state);
-    format!(
-        "the socket `{}` can't be listened on: {error}",
-        path.display()
-    )
-}
-
 /// The two listeners, neither of them bound.
 fn listeners(gateway: &Arc<Gateway>, tasks: &Tasks) -> (Arc<Listener>, Arc<Listener>) {
     let public = Listener::new(
@@ -287,6 +284,7 @@ fn retention(config: &Config) -> Retention {
         log_age: state.log_retention,
         log_rows: state.log_max_rows,
         log_bytes: state.log_max_size,
+        body_age: state.log_bodies_retention,
         orphan_age: state.orphan_retention,
     }
 }

@@ -10,7 +10,10 @@ pub mod hash_password;
 pub mod healthcheck;
 pub mod key;
 pub mod login;
+pub mod logs;
 pub mod pick;
+pub mod plan;
+pub mod reload;
 pub mod running;
 pub mod serve;
 pub mod signin;
@@ -85,10 +88,16 @@ pub enum Command {
     Login(signin::Args),
     /// Show what the running gateway does
     Status(status::Args),
+    /// Tell what a changed file would do before it does it
+    Plan(plan::Args),
+    /// Have the running gateway read its files now, and tell what came of it
+    Reload(reload::Args),
     /// Release, pause, resume or refresh an account of the running gateway
     Account(account::Args),
     /// Show which accounts a model's requests would go to
     Pick(pick::Args),
+    /// List the requests of the log, newest first
+    Logs(logs::Args),
     /// Tell what became of a request: every account's verdict and every try
     Explain(explain::Args),
     /// Back up, put back, check or compact what the gateway keeps
@@ -104,16 +113,16 @@ impl Command {
             Self::Serve(args) => Some(args),
             Self::Login(args) => Some(&mut args.serve),
             Self::Status(args) => Some(&mut args.serve),
+            Self::Plan(args) => Some(&mut args.serve),
+            Self::Reload(args) => Some(&mut args.serve),
             Self::Account(args) => Some(args.serve_args()),
             Self::Pick(args) => Some(&mut args.serve),
             Self::Explain(args) => Some(&mut args.serve),
+            Self::Key(args) => args.serve_args(),
+            Self::Logs(args) => Some(&mut args.serve),
             Self::State(args) => Some(&mut args.serve),
             Self::Healthcheck(args) => Some(&mut args.serve),
-            Self::Demo(_)
-            | Self::Simulate(_)
-            | Self::Validate(_)
-            | Self::Key(_)
-            | Self::HashPassword(_) => None,
+            Self::Demo(_) | Self::Simulate(_) | Self::Validate(_) | Self::HashPassword(_) => None,
         }
     }
 }
@@ -233,8 +242,11 @@ async fn run(command: Command, out: &mut dyn Write) -> Result<(), Failed> {
         Command::Login(args) => Box::pin(signin::run(&args, out)).await?,
         Command::State(args) => state::run(&args, out).await?,
         Command::Status(args) => status::run(&args, out).await?,
+        Command::Plan(args) => plan::run(&args, out).await?,
+        Command::Reload(args) => reload::run(&args, out).await?,
         Command::Account(args) => account::run(&args, out).await?,
         Command::Pick(args) => pick::run(&args, out).await?,
+        Command::Logs(args) => logs::run(&args, out).await?,
         Command::Explain(args) => explain::run(&args, out).await?,
         Command::Healthcheck(args) => healthcheck::run(&args).await?,
         Command::Key(args) => {

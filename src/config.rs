@@ -12,6 +12,7 @@ mod mask;
 pub mod model;
 mod overlay;
 pub mod pending;
+pub mod plan;
 mod raw;
 pub mod render;
 pub mod seal;

@@ -21,11 +21,13 @@ pub mod wanted;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::id::RequestId;
 use crate::base::time::Timestamp;
+use crate::config::model::LogBodies;
 use crate::dispatch::exchange::Exchange;
 use crate::dispatch::queue::{Freed, Queue};
 use crate::dispatch::relay::{Relay, Times};
@@ -61,12 +63,26 @@ pub struct Asker {
     pub key: Arc<KeyEntry>,
     /// The client's dialect.
     pub front: Front,
+    /// What it sent, where bodies are kept.
+    pub body: Option<Bytes>,
+}
+
+impl Asker {
+    /// The ledger of its request.
+    fn ticket(&mut self, runtime: &Runtime) -> Ticket {
+        let mut ticket = Ticket::open(runtime, self.id, self.front, &self.key.id);
+        if let Some(body) = self.body.take() {
+            let errors_only = self.snapshot.config.state.log_bodies == LogBodies::Errors;
+            ticket.keep_bodies(body, errors_only);
+        }
+        ticket
+    }
 }
 
 /// An answer in the client's dialect.
 pub enum Answer {
     /// Whole.
-    Whole(Vec<u8>),
+    Whole(Bytes),
     /// As it comes. Boxed: it is large and moves a few times.
     Stream(Box<Relay>),
 }
@@ -98,15 +114,10 @@ impl Dispatcher {
     /// What the client is to be told.
     pub async fn chat(
         self: &Arc<Self>,
-        asker: Asker,
+        mut asker: Asker,
         mut request: ir::Request,
     ) -> Result<Answered, Error> {
-        let mut ticket = Ticket::open(
-            &self.runtime,
-            asker.id,
-            asker.front.dialect(),
-            &asker.key.id,
-        );
+        let mut ticket = asker.ticket(&self.runtime);
         let resolved = self.resolve(&asker, &mut request).await;
         let route = resolved.as_ref().ok().map(|(route, _)| route);
         ticket.asked(&request.model, route, request.stream);
@@ -152,10 +163,14 @@ impl Dispatcher {
             let (mut exchange, answer) =
                 relay::whole(exchange, asker.front, &reply, times, &self.runtime.tasks).await;
             match answer {
-                Ok(body) => Ok(Answered {
-                    answer: Answer::Whole(body),
-                    dropped: exchange.losses().header(1000),
-                }),
+                Ok(body) => {
+                    let body = Bytes::from(body);
+                    exchange.ticket.sent(&body);
+                    Ok(Answered {
+                        answer: Answer::Whole(body),
+                        dropped: exchange.losses().header(1000),
+                    })
+                }
                 Err(error) => {
                     exchange.ticket.failed(&error, status(asker.front, &error));
                     Err(error)
@@ -195,9 +210,9 @@ impl Dispatcher {
     }
 
     /// A request that got past its key but could not be read: it has its row too.
-    pub fn refused(&self, id: RequestId, front: Front, key: &KeyEntry, error: &Error) {
-        let mut ticket = Ticket::open(&self.runtime, id, front.dialect(), &key.id);
-        ticket.failed(error, status(front, error));
+    pub fn refused(&self, mut asker: Asker, error: &Error) {
+        let mut ticket = asker.ticket(&self.runtime);
+        ticket.failed(error, status(asker.front, error));
     }
 
     /// The route of the model that is asked for, under the key's rights. Where an upstream's list of models has not come

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod board;
 pub mod build;
+pub mod catalog;
 pub mod controller;
 pub mod handle;
 pub mod jobs;
@@ -13,6 +14,7 @@ pub mod limits;
 pub mod metrics;
 pub mod numbers;
 pub mod project;
+pub mod refresh;
 pub mod registry;
 pub mod rows;
 pub mod slots;
@@ -24,7 +26,7 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::base::id::AccountId;
 use crate::base::secret::Secret;
@@ -53,6 +55,8 @@ pub struct Runtime {
     pub tasks: Tasks,
     swaps: watch::Sender<()>,
     ask: mpsc::Sender<AccountId>,
+    /// Told when an upstream's list of models has changed: routes are to be wired anew.
+    pub offers: Notify,
     /// What happened to the last reload.
     pub reload: Mutex<Reload>,
     /// When the program started.
@@ -77,6 +81,7 @@ impl Runtime {
             tasks,
             swaps,
             ask,
+            offers: Notify::new(),
             reload: Mutex::default(),
             started: Timestamp::now(),
             when_freed: OnceLock::new(),
@@ -97,6 +102,8 @@ impl Runtime {
     pub fn put(&self, snapshot: Snapshot) {
         self.snapshot.store(Arc::new(snapshot));
         self.swaps.send_replace(());
+        // An account that has left the file is no longer paused, which requests that began before may still use.
+        self.freed();
     }
 
     /// Told with each snapshot that is put in force.
@@ -122,11 +129,10 @@ impl Runtime {
     pub async fn project(
         &self,
         upstream: &UpstreamHandle,
-        seat: &Seat,
+        account: &AccountState,
+        configured: Option<&str>,
         token: &Secret,
     ) -> Result<Option<String>, Failure> {
-        let account = &seat.account;
-        let configured = seat.project.as_deref();
         let discover = || async {
             let setup = upstream.client.discover(token, configured).await?;
             if setup.project.is_none() && configured.is_none() {

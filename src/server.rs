@@ -8,6 +8,7 @@ pub mod listener;
 pub mod metrics;
 pub mod probe;
 pub mod reply;
+mod session;
 pub mod socket;
 
 use std::convert::Infallible;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use http::HeaderMap;
+use tokio::sync::mpsc;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 use warp::{Filter, Rejection, Reply};
@@ -22,6 +24,7 @@ use warp::{Filter, Rejection, Reply};
 use crate::base::error::{Error, ErrorKind};
 use crate::base::id::RequestId;
 use crate::dispatch::Dispatcher;
+use crate::runtime::controller::Message;
 use crate::server::listener::Door;
 use crate::wire::front::Front;
 
@@ -29,10 +32,10 @@ use crate::wire::front::Front;
 pub struct Gateway {
     /// Serves requests.
     pub dispatcher: Arc<Dispatcher>,
+    /// Reads the configuration anew when it is asked to, and edits it.
+    pub controller: mpsc::Sender<Message>,
     /// Whether store, snapshot and listener are up and no shutdown has begun.
     pub ready: AtomicBool,
-    /// The only one who writes the files.
-    pub controller: tokio::sync::mpsc::Sender<crate::runtime::controller::Message>,
     /// Where clients connect.
     pub public: Arc<Door>,
     /// Where metrics are asked for.

@@ -1,12 +1,13 @@
 //! L2: what the gateway learns, in two redb files behind one writer thread.
 //!
-//! `agp.redb` holds tokens, accounts, quotas, cooldowns and signatures; `agp-log.redb` holds the log and its sums, and may
-//! be deleted while the gateway is stopped. There are two classes of writes: a *durable* one ([`Store::put_token`]) resolves
+//! `agp.redb` holds tokens, accounts, quotas, cooldowns, signatures and lists of models; `agp-log.redb` holds the log, its
+//! bodies where they are asked for, and its sums, and may be deleted while the gateway is stopped. There are two classes of writes: a *durable* one ([`Store::put_token`]) resolves
 //! after the commit, every other is *relaxed*: it is queued, never blocks, and reaches the disk within a fraction of a
 //! second. A full or failing disk stops nobody: the latest value of each row waits in memory, log rows wait up to a bound
 //! and are counted beyond it, and writing resumes by itself. Nothing of redb leaks out of this module.
 
 mod apply;
+mod body;
 mod change;
 mod crypt;
 #[cfg(test)]
@@ -42,13 +43,15 @@ use parking_lot::Mutex;
 use crate::base::id::{AccountId, KeyId, ModelName};
 use crate::base::time::Timestamp;
 
+pub use body::{BodyDraft, BodyPart, BodyRecord, MAX_BODY, Redact};
 pub use crypt::KeyWrap;
 pub use holder::Holder;
 pub use log::{Cursor, Filter, LogPage, MAX_PAGE, StatusFilter};
 pub use record::{
-    AccountRecord, BookedRecord, BudgetOwner, BudgetRecord, CooldownRecord, ErrorNote, LogRecord,
-    MAX_CALL_IDS, MAX_TRIES, MAX_VERDICTS, QuotaRecord, SignatureRecord, StandingRecord,
-    TokenRecord, TryRecord, Verdict, call_digest, text_digest,
+    AccountRecord, BookedRecord, BudgetOwner, BudgetRecord, CatalogModel, CatalogRecord,
+    CooldownRecord, ErrorNote, LogRecord, MAX_CALL_IDS, MAX_MODELS, MAX_TRIES, MAX_VERDICTS,
+    QuotaRecord, SignatureRecord, StandingRecord, TokenRecord, TryRecord, Verdict, call_digest,
+    text_digest,
 };
 pub use types::{Condition, Health, Learned, Options, Retention, StoreError};
 pub use usage::{HISTOGRAM_BOUNDS_MS, Histogram, RollUp, UsageBucket, UsageSums};
@@ -263,6 +266,12 @@ impl Store {
         self.0.shared.queue.put(Change::NoBudget(owner), None);
     }
 
+    /// Keeps an upstream's list of models.
+    pub fn put_catalog(&self, mut catalog: CatalogRecord) {
+        catalog.bound();
+        self.0.shared.queue.put(Change::Catalog(catalog), None);
+    }
+
     /// Tells which accounts the configuration names. What is known of others is kept for their return, for as long as
     /// [`Retention::orphan_age`] from the first time they were missing.
     pub fn set_present(&self, accounts: Vec<AccountId>, now: Timestamp) {
@@ -323,6 +332,7 @@ impl Store {
             log: status.log,
             dropped_logs: sizes.dropped_logs,
             dropped_writes: sizes.dropped_rows,
+            dropped_bodies: shared.room.dropped(),
             queued_logs: sizes.logs,
             queued_writes: sizes.rows,
             last_commit: status.last_commit,

@@ -6,6 +6,7 @@ pub mod gemini;
 pub mod json;
 pub(crate) mod media;
 pub mod openai_chat;
+pub mod redact;
 pub mod sse;
 
 use crate::base::id::RequestId;

@@ -74,9 +74,73 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     number.checked_mul(unit).ok_or_else(bad)
 }
 
+/// A duration as [`parse_duration`] reads it, in the largest unit that says it exactly.
+pub fn show_duration(duration: Duration) -> String {
+    let micros = duration.as_micros();
+    let units = [
+        ("d", 86_400_000_000),
+        ("h", 3_600_000_000),
+        ("m", 60_000_000),
+        ("s", 1_000_000),
+    ];
+    match units.iter().find(|(_, unit)| micros.is_multiple_of(*unit)) {
+        _ if micros == 0 => "0s".to_owned(),
+        Some((name, unit)) => format!("{}{name}", micros / unit),
+        None if micros.is_multiple_of(1000) => format!("{}ms", micros / 1000),
+        None => {
+            let decimals = format!("{}.{:03}", micros / 1000, micros % 1000);
+            format!("{}ms", decimals.trim_end_matches('0'))
+        }
+    }
+}
+
+/// A size as [`parse_size`] reads it, in the largest unit that says it exactly.
+pub fn show_size(bytes: u64) -> String {
+    let units = [
+        ("TiB", 1 << 40),
+        ("TB", 1_000_000_000_000),
+        ("GiB", 1 << 30),
+        ("GB", 1_000_000_000),
+        ("MiB", 1 << 20),
+        ("MB", 1_000_000),
+        ("KiB", 1 << 10),
+        ("KB", 1000),
+    ];
+    match units.iter().find(|(_, unit)| bytes.is_multiple_of(*unit)) {
+        Some((name, unit)) if bytes > 0 => format!("{}{name}", bytes / unit),
+        _ => format!("{bytes}B"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_shown_is_read_back() {
+        for (micros, text) in [
+            (0, "0s"),
+            (90_000_000, "90s"),
+            (3_600_000_000, "1h"),
+            (1_500_000, "1500ms"),
+            (250, "0.25ms"),
+            (86_400_000_000 * 30, "30d"),
+        ] {
+            let duration = Duration::from_micros(micros);
+            assert_eq!(show_duration(duration), text);
+            assert_eq!(parse_duration(text), Ok(duration));
+        }
+        for (bytes, text) in [
+            (0, "0B"),
+            (7, "7B"),
+            (32 << 20, "32MiB"),
+            (2_000_000, "2MB"),
+            (1 << 30, "1GiB"),
+        ] {
+            assert_eq!(show_size(bytes), text);
+            assert_eq!(parse_size(text), Ok(bytes));
+        }
+    }
 
     #[test]
     fn durations() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request};
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -13,10 +13,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 
 use crate::cli::{Failed, MISTAKE, UNREACHABLE, running, serve};
+use crate::runtime::controller::Places;
 use crate::server::{admin, socket};
 
 /// How long an answer may take.
-const WAIT: Duration = Duration::from_secs(10);
+pub const WAIT: Duration = Duration::from_secs(10);
 /// Most of an answer that is read.
 const MAX: usize = 16 << 20;
 
@@ -25,7 +26,34 @@ const MAX: usize = 16 << 20;
 /// # Errors
 /// Code 4 where no gateway runs on this state folder, code 1 with the gateway's own words where it refuses.
 pub async fn operation(serve: &serve::Args, method: Method, path: &str) -> Result<Value, Failed> {
-    let socket = socket::path(&running::find(&serve.places()?).state);
+    operation_within(serve, method, path, WAIT).await
+}
+
+/// The same for an operation that may take as long as `wait`.
+///
+/// # Errors
+/// As [`operation`].
+pub async fn operation_within(
+    serve: &serve::Args,
+    method: Method,
+    path: &str,
+    wait: Duration,
+) -> Result<Value, Failed> {
+    told(&serve.places()?, method, path, Bytes::new(), wait).await
+}
+
+/// [`operation`] for the gateway of these places, told something.
+///
+/// # Errors
+/// As [`operation`].
+pub async fn told(
+    places: &Places,
+    method: Method,
+    path: &str,
+    body: Bytes,
+    wait: Duration,
+) -> Result<Value, Failed> {
+    let socket = socket::path(&running::find(places).state);
     let unreachable = |why: String| Failed {
         message: format!("no gateway answers on `{}`: {why}", socket.display()),
         code: UNREACHABLE,
@@ -34,7 +62,7 @@ pub async fn operation(serve: &serve::Args, method: Method, path: &str) -> Resul
         .await
         .map_err(|e| unreachable(e.to_string()))?;
     let path = format!("{}{path}", admin::BASE);
-    let (status, body) = request(stream, method, &path, WAIT)
+    let (status, body) = request(stream, method, &path, body, wait)
         .await
         .map_err(unreachable)?;
     let value: Value = serde_json::from_slice(&body).map_err(|e| unreachable(e.to_string()))?;
@@ -66,10 +94,10 @@ pub async fn get(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     path: &str,
 ) -> Result<(u16, Bytes), String> {
-    request(stream, Method::GET, path, WAIT).await
+    request(stream, Method::GET, path, Bytes::new(), WAIT).await
 }
 
-/// Sends a request without a body to `path` and gives status and body, which may take as long as `wait`.
+/// Sends a request to `path` and gives status and body, which may take as long as `wait`.
 ///
 /// # Errors
 /// What went wrong on the way.
@@ -77,6 +105,7 @@ pub async fn request(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     method: Method,
     path: &str,
+    body: Bytes,
     wait: Duration,
 ) -> Result<(u16, Bytes), String> {
     let asked = async {
@@ -87,7 +116,7 @@ pub async fn request(
             .method(method)
             .uri(path)
             .header(http::header::HOST, "localhost")
-            .body(Empty::<Bytes>::new())
+            .body(Full::new(body))
             .map_err(|e| e.to_string())?;
         let answer = async {
             let response = sender

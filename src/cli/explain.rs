@@ -17,6 +17,9 @@ use crate::cli::{Failed, ask, serve};
 pub struct Args {
     /// The request's id
     pub id: String,
+    /// Show also what the client sent and was sent, where `state.log_bodies` keeps it; the gateway logs the look
+    #[arg(long)]
+    pub body: bool,
     /// Print the whole answer as JSON
     #[arg(long)]
     pub json: bool,
@@ -31,14 +34,43 @@ pub struct Args {
 /// Code 4 where no gateway runs on this state folder, code 1 where it does not know the request.
 pub async fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failed> {
     let path = format!("/requests/{}", ask::encoded(&args.id));
-    let value = ask::operation(&args.serve, Method::GET, &path).await?;
-    let text = if args.json {
+    let mut value = ask::operation(&args.serve, Method::GET, &path).await?;
+    if args.body {
+        let path = format!("{path}/body");
+        value["body"] = ask::operation(&args.serve, Method::GET, &path).await?;
+    }
+    let mut text = if args.json {
         format!("{value:#}\n")
     } else {
         story(&value)
     };
+    if args.body && !args.json {
+        for part in ["request", "answer"] {
+            text.push_str(&said(part, &value["body"][part]));
+        }
+    }
     let _ = out.write_all(text.as_bytes());
     Ok(())
+}
+
+/// One direction of what was said. What a terminal would obey is shown instead.
+fn said(name: &str, part: &Value) -> String {
+    let cut = if part["cut"] == true {
+        ", only its beginning is kept"
+    } else {
+        ""
+    };
+    let shown = |c: char| match c {
+        '\n' | '\t' => c.to_string(),
+        c if c.is_control() => c.escape_default().to_string(),
+        c => c.to_string(),
+    };
+    let said: String = text(&part["text"]).chars().map(shown).collect();
+    format!(
+        "\n{name}, {} bytes{cut}:\n{}\n",
+        part["bytes"],
+        said.trim_end()
+    )
 }
 
 fn text(value: &Value) -> String {
@@ -73,14 +105,20 @@ fn story(r: &Value) -> String {
         let _ = writeln!(out, "  waited {} ms for a slot", r["queue_ms"]);
     }
     if list(&r["verdicts"]).next().is_some() {
-        let _ = writeln!(out, "accounts:");
+        let chosen = list(&r["verdicts"]).any(|v| v["verdict"] == "chosen");
+        let when = if chosen {
+            "as they stood when the first was picked"
+        } else {
+            "as they stood when none was left"
+        };
+        let _ = writeln!(out, "accounts, {when}:");
     }
     for verdict in list(&r["verdicts"]) {
         let _ = writeln!(
             out,
             "  {:<24} {}",
             text(&verdict["account"]),
-            text(&verdict["verdict"])
+            verdict_said(&verdict["verdict"])
         );
     }
     if r["more_verdicts"].as_u64().unwrap_or_default() > 0 {
@@ -90,10 +128,29 @@ fn story(r: &Value) -> String {
         let _ = writeln!(out, "tries:");
     }
     for call in list(&r["tries"]) {
+        for verdict in list(&r["later_verdicts"]).filter(|v| v["try"] == call["n"]) {
+            // The one that was chosen is the one that was tried.
+            if verdict["verdict"] != "chosen" {
+                let account = text(&verdict["account"]);
+                let _ = writeln!(
+                    out,
+                    "     meanwhile {account}: {}",
+                    verdict_said(&verdict["verdict"])
+                );
+            }
+        }
         out.push_str(&told(call));
     }
     out.push_str(&ending(r));
     out
+}
+
+/// A verdict for people: what selection calls usable was not used.
+fn verdict_said(verdict: &Value) -> String {
+    match verdict.as_str() {
+        Some("usable") => "could have served, another was picked".to_owned(),
+        _ => text(verdict),
+    }
 }
 
 /// One try.
@@ -106,9 +163,11 @@ fn told(call: &Value) -> String {
         Some(class) => format!("{status} {class}"),
         None => format!("{status}, served"),
     };
+    let first = call["first_byte_ms"].as_u64();
+    let first = first.map_or_else(String::new, |ms| format!(", its head after {ms} ms"));
     let _ = writeln!(
         out,
-        "  {}. {} with {}/{} at {}: {outcome}, {} ms",
+        "  {}. {} with {}/{} at {}: {outcome}, {} ms{first}",
         call["n"],
         text(&call["account"]),
         text(&call["upstream"]),

@@ -51,6 +51,16 @@ pub struct UsageArgs {
     pub serve: serve::Args,
 }
 
+impl Args {
+    /// Where the configuration and the state are, for those commands that ask a running gateway.
+    pub fn serve_args(&mut self) -> Option<&mut serve::Args> {
+        match &mut self.command {
+            Command::New { .. } => None,
+            Command::Usage(args) => Some(&mut args.serve),
+        }
+    }
+}
+
 /// Makes a key. Gives the exit code: 0, or 1 where the name can't be used.
 ///
 /// # Errors

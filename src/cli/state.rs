@@ -124,9 +124,15 @@ async fn from_gateway(dir: &Path, stream: UnixStream, file: &Path) -> Result<(),
         code: UNREACHABLE,
     };
     let path = format!("{}/state/backup", admin::BASE);
-    let (status, body) = ask::request(stream, http::Method::POST, &path, BACKUP)
-        .await
-        .map_err(unreachable)?;
+    let (status, body) = ask::request(
+        stream,
+        http::Method::POST,
+        &path,
+        bytes::Bytes::new(),
+        BACKUP,
+    )
+    .await
+    .map_err(unreachable)?;
     let answer: Value = serde_json::from_slice(&body).map_err(|e| unreachable(e.to_string()))?;
     let Some(name) = answer["file"].as_str().filter(|_| status == 200) else {
         let why = answer["error"].as_str().unwrap_or("no file was named");

@@ -52,6 +52,9 @@ fn describe(status: &Value) -> String {
     if let Some(metrics) = status["metrics"].as_str() {
         let _ = writeln!(out, "metrics: http://{metrics}/metrics");
     }
+    if let Some(why) = config["differs"].as_str() {
+        let _ = writeln!(out, "  the files differ from what runs: {why}");
+    }
     for error in config["errors"].as_array().into_iter().flatten() {
         let _ = writeln!(out, "  refused: {}", text(error));
     }
@@ -65,11 +68,56 @@ fn describe(status: &Value) -> String {
         text(&store["state"]["state"]),
         text(&store["log"]["state"])
     );
+    for file in ["state", "log"] {
+        let condition = &store[file];
+        if let (Some(since), Some(error)) =
+            (condition["since"].as_str(), condition["error"].as_str())
+        {
+            let _ = writeln!(out, "  {file} can't be written since {since}: {error}");
+        }
+    }
+    for (what, queued, dropped) in [
+        ("log rows", "queued_logs", "dropped_logs"),
+        ("other writes", "queued_writes", "dropped_writes"),
+    ] {
+        if store[dropped].as_u64().unwrap_or_default() > 0 {
+            let (waiting, lost) = (&store[queued], &store[dropped]);
+            let _ = writeln!(
+                out,
+                "  {lost} {what} were lost since the start, {waiting} wait"
+            );
+        }
+    }
+    let _ = writeln!(out, "upstreams:");
+    for upstream in status["upstreams"].as_array().into_iter().flatten() {
+        out.push_str(&describe_upstream(upstream));
+    }
     let _ = writeln!(out, "waiting: {}\naccounts:", status["waiting"]);
     for account in status["accounts"].as_array().into_iter().flatten() {
         out.push_str(&describe_account(account));
     }
     out
+}
+
+/// An upstream in a line: how many models it lists, and since when that is known.
+fn describe_upstream(upstream: &Value) -> String {
+    let name = upstream["name"].as_str().unwrap_or_default();
+    let Some(age) = upstream["age_s"].as_u64() else {
+        return format!("  {name:<24} not heard yet\n");
+    };
+    let models = &upstream["models"];
+    let age = match age {
+        0..120 => format!("{age} s"),
+        120..7200 => format!("{} min", age / 60),
+        7200..172_800 => format!("{} h", age / 3600),
+        _ => format!("{} days", age / 86400),
+    };
+    let from = if upstream["from_store"] == true {
+        ", in an earlier run: it has not been heard since the start"
+    } else {
+        ""
+    };
+    format!("  {name:<24} {models} models, listed {age} ago{from}\n")
 }
 
 /// An account in a few lines: its state and why, and what of it is not as usual.

@@ -13,6 +13,8 @@ use crate::base::time::Timestamp;
 use crate::config::decode::Raw;
 use crate::config::diagnostic::{Code, Diagnostic};
 use crate::config::model::{Config, SecretRef};
+use crate::config::overlay;
+use crate::config::pending;
 use crate::config::secret::Reference;
 use crate::config::source::Files;
 use crate::config::suggest;
@@ -60,6 +62,8 @@ pub(crate) fn check(raw: &Raw, tree: &Node, files: &Files, now: Timestamp) -> Ch
         secrets,
         routing,
         openai,
+        inert: pending::given(tree),
+        locked: overlay::locked(tree),
     };
     cx.unserved(&config);
     Checked {

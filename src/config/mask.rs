@@ -25,6 +25,11 @@ const SECRET_KEYS: &[&str] = &[
     "headers",
 ];
 
+/// Whether a value at this path is hidden, or holds some that is.
+pub(crate) fn is_secret(path: &KeyPath) -> bool {
+    path.keys().iter().any(|key| SECRET_KEYS.contains(key))
+}
+
 /// The places of secret values in the tree.
 pub(crate) fn of_tree(tree: &Node) -> Vec<Span> {
     let mut found = Vec::new();
@@ -33,7 +38,7 @@ pub(crate) fn of_tree(tree: &Node) -> Vec<Span> {
             return;
         };
         let unknown = matches!(&*node.problem.borrow(), Some(Problem::UnknownKey(_)));
-        let secret = path.keys().iter().any(|key| SECRET_KEYS.contains(key));
+        let secret = is_secret(path);
         if unknown {
             leaves(node, file, &mut found);
         } else if (secret || node.as_str().is_some_and(has_user))

@@ -41,6 +41,30 @@ pub struct Config {
     pub keys: BTreeMap<KeyId, Key>,
     /// `[models.*]` by public name.
     pub models: BTreeMap<String, Model>,
+    /// The keys given that have no effect so far: for people who compare two files.
+    pub inert: Vec<Inert>,
+    /// The settings that the environment gives for this run, by their path, and the variable of each.
+    pub locked: BTreeMap<String, String>,
+}
+
+/// A key that is read but has no effect so far (see [`crate::config::pending`]), as written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inert {
+    /// The keys on the way to it; of `[groups.*]` also the tables themselves.
+    pub path: Vec<String>,
+    /// Its value; `None` for a table.
+    pub value: Option<Written>,
+}
+
+/// A value as written.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Written {
+    /// A single value, as TOML writes it.
+    One(String),
+    /// The texts of a list.
+    List(Vec<String>),
+    /// Under a secret key.
+    Secret(SecretRef),
 }
 
 /// `[server]`.
@@ -106,8 +130,23 @@ pub struct State {
     pub log_max_rows: u64,
     /// Bytes of disk that the log takes at most.
     pub log_max_size: u64,
+    /// Whose prompts and answers are kept.
+    pub log_bodies: LogBodies,
+    /// Those of requests that began before this are forgotten.
+    pub log_bodies_retention: Duration,
     /// How long the state of an account that left the file waits for its return.
     pub orphan_retention: Duration,
+}
+
+/// Whose prompts and answers are kept, encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogBodies {
+    /// Nobody's.
+    None,
+    /// Those of requests that ended with an error.
+    Errors,
+    /// Everybody's.
+    All,
 }
 
 /// `[secrets]`.

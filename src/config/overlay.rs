@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::config::decode::walk;
 use crate::config::diagnostic::{Code, Diagnostic};
 use crate::config::suggest;
 use crate::config::tree::{KeyPath, Node, Origin, Value};
@@ -52,6 +53,17 @@ pub(crate) fn apply(
             );
         }
     }
+    found
+}
+
+/// The paths of the values that the environment gave, and the variable of each.
+pub(crate) fn locked(tree: &Node) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    walk(tree, &mut KeyPath::default(), &mut |node, path| {
+        if let (Origin::Env(variable), Value::Env(..)) = (&node.origin, &node.value) {
+            found.insert(path.to_string(), variable.to_string());
+        }
+    });
     found
 }
 

@@ -1,7 +1,11 @@
 //! The keys that are read and checked but have no effect so far. This is the one list of them: what is built leaves it.
 
+mod given;
+
 use crate::config::diagnostic::{Code, Diagnostic};
 use crate::config::tree::{KeyPath, Node, Origin, Value};
+
+pub(crate) use given::given;
 
 /// A key, `*` standing for any one name, and the values of it that have no effect; none given means all.
 struct Pending(&'static str, &'static [&'static str]);
@@ -23,8 +27,6 @@ const PENDING: &[Pending] = &[
     Pending("admin.jwt_secret", &[]),
     Pending("admin.password_as_bearer", &[]),
     Pending("admin.tokens", &[]),
-    Pending("state.log_bodies", &[]),
-    Pending("state.log_bodies_retention", &[]),
     Pending("state.history", &[]),
     Pending("state.store_responses", &[]),
     Pending("secrets.recipients", &[]),
@@ -46,14 +48,34 @@ pub fn keys() -> impl Iterator<Item = &'static str> {
     PENDING.iter().map(|pending| pending.0)
 }
 
+/// Whether the key at this path, or one around it, is among them whatever its value.
+pub fn covers(path: &[&str]) -> bool {
+    PENDING.iter().any(|Pending(pattern, values)| {
+        let mut given = path.iter();
+        values.is_empty()
+            && pattern
+                .split('.')
+                .all(|part| given.next().is_some_and(|key| part == "*" || part == *key))
+    })
+}
+
 /// A note for each of them that is given.
 pub(crate) fn notes(tree: &Node) -> Vec<Diagnostic> {
     let mut found = Vec::new();
+    each(tree, &mut |node, path, values| {
+        found.push(note(node, path, values));
+    });
+    found
+}
+
+type Found<'f> = dyn FnMut(&Node, &KeyPath, &[&str]) + 'f;
+
+/// Visits each of them that is given.
+fn each(tree: &Node, found: &mut Found<'_>) {
     for Pending(pattern, values) in PENDING {
         let segments: Vec<&str> = pattern.split('.').collect();
-        visit(tree, &segments, &mut KeyPath::default(), values, &mut found);
+        visit(tree, &segments, &mut KeyPath::default(), values, found);
     }
-    found
 }
 
 fn visit(
@@ -61,14 +83,14 @@ fn visit(
     segments: &[&str],
     path: &mut KeyPath,
     values: &[&str],
-    found: &mut Vec<Diagnostic>,
+    found: &mut Found<'_>,
 ) {
     if node.is_bad() {
         return;
     }
     let Some((first, rest)) = segments.split_first() else {
         if values.is_empty() || node.as_str().is_some_and(|text| values.contains(&text)) {
-            found.push(note(node, path, values));
+            found(node, path, values);
         }
         return;
     };

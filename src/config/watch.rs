@@ -6,6 +6,7 @@
 //! vanished is told only once it has stayed so for a while: that is how a save in progress looks.
 
 mod folders;
+mod mounts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,8 @@ use tokio::time::Instant;
 use crate::base::task::Tasks;
 use crate::config::source::{self, Files};
 use crate::config::watch::folders::Folders;
+
+pub use mounts::single_files;
 
 /// How long things take. The defaults are those of agp-toml.md and architecture.md 2.2.
 #[derive(Debug, Clone, Copy)]
@@ -52,24 +55,52 @@ impl Default for Timing {
 #[derive(Debug, Clone, Default)]
 pub struct WatchSet {
     root: PathBuf,
-    /// Includes with the digest that was read.
+    /// What was read of each file.
     known: BTreeMap<PathBuf, Stamp>,
     patterns: Vec<PathBuf>,
     others: Vec<PathBuf>,
 }
 
 impl WatchSet {
-    /// The root as given, the files that were just read from it, and those that `secret::files` names.
+    /// The root as given, the files that were just read from it, and those that `secret::files` names. Reads the latter: to
+    /// be made before anything else reads them, so that what changes after that is told.
     pub fn new(root: &Path, files: &Files, others: Vec<PathBuf>) -> Self {
+        let mut known: BTreeMap<PathBuf, Stamp> = (others.iter())
+            .map(|path| (path.clone(), Stamp::read(path)))
+            .collect();
+        known.extend(
+            files
+                .iter()
+                .map(|file| (file.path.clone(), Stamp::of(file.digest))),
+        );
         Self {
             root: root.to_owned(),
-            known: files
-                .iter()
-                .map(|file| (file.path.clone(), Stamp::of(file.digest)))
-                .collect(),
+            known,
             patterns: files.patterns().to_vec(),
             others,
         }
+    }
+
+    /// The same for files that can't be used: which others they name nobody knows, so that those of `present` stay.
+    pub fn broken(files: &Files, present: &Self) -> Self {
+        let of_files = Self::new(&present.root, files, Vec::new());
+        let known = present
+            .known
+            .iter()
+            .filter(|(path, _)| present.others.contains(path));
+        Self {
+            known: known
+                .map(|(path, stamp)| (path.clone(), *stamp))
+                .chain(of_files.known)
+                .collect(),
+            others: present.others.clone(),
+            ..of_files
+        }
+    }
+
+    /// The files as they were read.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.known.keys().map(PathBuf::as_path)
     }
 
     /// The paths whose digests count, as things stand now.
@@ -133,6 +164,29 @@ impl Stamp {
 
 type Seen = BTreeMap<PathBuf, Stamp>;
 
+/// How the files were when they had come to rest.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    /// Counts what was told.
+    count: u64,
+    seen: Arc<Seen>,
+}
+
+impl Told {
+    /// Whether these files hold what was told.
+    pub fn fits(&self, files: &Files) -> bool {
+        files.iter().all(|file| {
+            let seen = self.seen.get(&file.path);
+            seen.is_none_or(|stamp| *stamp == Stamp::of(file.digest))
+        })
+    }
+
+    /// Whether a file was away or empty, for long enough where it is an included one.
+    pub fn is_gone(&self, path: &Path) -> bool {
+        matches!(self.seen.get(path), Some(Stamp::Absent | Stamp::Empty))
+    }
+}
+
 /// The included files of `before` that hold nothing in `after`, or are gone. A controller that reads files by itself (on
 /// SIGHUP) asks this, and [`Settling`] for how long.
 pub fn vanished(before: &Files, after: &Files) -> BTreeSet<PathBuf> {
@@ -179,7 +233,7 @@ impl Settling {
 #[derive(Debug)]
 pub struct Watcher {
     shared: Arc<Shared>,
-    changes: watch::Receiver<u64>,
+    changes: watch::Receiver<Told>,
 }
 
 #[derive(Debug, Default)]
@@ -199,7 +253,7 @@ impl Watcher {
             set: Mutex::new(set),
             ..Shared::default()
         });
-        let (told, changes) = watch::channel(0);
+        let (told, changes) = watch::channel(Told::default());
         let drain = tasks.drain().clone();
         let task = Watching {
             shared: shared.clone(),
@@ -220,7 +274,7 @@ impl Watcher {
     }
 
     /// Changes its value each time the files have changed and come to rest. What happens while nobody waits is not lost.
-    pub fn changes(&self) -> watch::Receiver<u64> {
+    pub fn changes(&self) -> watch::Receiver<Told> {
         self.changes.clone()
     }
 
@@ -240,7 +294,7 @@ impl Drop for Watcher {
 struct Watching {
     shared: Arc<Shared>,
     timing: Timing,
-    told: watch::Sender<u64>,
+    told: watch::Sender<Told>,
     last: Seen,
     settling: Settling,
 }
@@ -250,16 +304,30 @@ impl Watching {
         let mut folders = Folders::new(self.timing.events, self.shared.clone());
         let mut wait = self.adopt(&mut folders).await;
         loop {
+            let polled;
             tokio::select! {
                 () = self.shared.updated.notified() => {
                     wait = self.adopt(&mut folders).await;
                     continue;
                 }
-                () = self.shared.events.notified() => self.rest().await,
-                () = tokio::time::sleep(wait) => {}
+                () = self.shared.events.notified() => {
+                    self.rest().await;
+                    polled = false;
+                }
+                () = tokio::time::sleep(wait) => polled = true,
             }
             let set = self.shared.set.lock().clone();
-            let (seen, back) = look(set.clone(), folders).await;
+            let (mut seen, mut back) = look(set.clone(), folders).await;
+            // Where no events come, a writer may be at work: what counts is what stays.
+            let latest = Instant::now() + self.timing.longest;
+            while polled && seen != self.last && Instant::now() < latest {
+                tokio::time::sleep(self.timing.quiet).await;
+                let (later, folders) = look(set.clone(), back).await;
+                back = folders;
+                if std::mem::replace(&mut seen, later) == seen {
+                    break;
+                }
+            }
             folders = back;
             wait = self.judge(&set, seen);
         }
@@ -315,9 +383,12 @@ impl Watching {
         if let Some(left) = self.settling.wait(&gone, now, self.timing.vanish) {
             return left.min(self.timing.poll);
         }
-        self.last = seen;
         self.settling = Settling::default();
-        self.told.send_modify(|n| *n += 1);
+        self.told.send_modify(|told| {
+            told.count += 1;
+            told.seen = Arc::new(seen.clone());
+        });
+        self.last = seen;
         self.timing.poll
     }
 }

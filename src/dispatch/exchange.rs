@@ -150,8 +150,10 @@ impl Exchange {
         };
         self.token = Some(token.clone());
         let runtime = &self.dispatcher.runtime;
+        let seat = held.seat();
+        let upstream = &held.target().upstream;
         let project = match runtime
-            .project(&held.target().upstream, held.seat(), &token)
+            .project(upstream, &seat.account, seat.project.as_deref(), &token)
             .await
         {
             Ok(project) => project,
@@ -300,9 +302,7 @@ impl Exchange {
                 self.ticket.usage(&call.usage);
                 self.recorder.finish(&self.dispatcher.replay);
                 self.ticket.try_failed(&failure);
-                self.dispatcher
-                    .runtime
-                    .failed(call.held.seat(), call.held.target(), &failure);
+                self.blame(&call.held, &failure, self.plan.refreshed());
                 Err(failure.to_error())
             }
             (Ok(()), stop) => {

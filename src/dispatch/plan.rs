@@ -26,8 +26,8 @@ pub struct Plan {
     bounds: Bounds,
     attempts: u32,
     first_failure: Option<Timestamp>,
-    /// How often a class that bounds its tries has struck: once, twice.
-    bounded: u32,
+    /// The classes that bound their own tries and have struck, each as often as it did.
+    bounded: Vec<Class>,
     repaired: bool,
     leveled: bool,
     /// Repeats on the account in hand.
@@ -75,7 +75,7 @@ impl Plan {
             bounds,
             attempts: 0,
             first_failure: None,
-            bounded: 0,
+            bounded: Vec::new(),
             repaired: false,
             leveled: false,
             repeats: 0,
@@ -103,6 +103,11 @@ impl Plan {
     pub fn deadline(&self) -> Option<Timestamp> {
         self.first_failure
             .map(|at| at.plus(self.bounds.retry_within))
+    }
+
+    /// Whether the account in hand was given a fresh token for this request: a 401 is news about it only then.
+    pub fn refreshed(&self) -> bool {
+        self.refreshed
     }
 
     /// Whether signatures are to be repaired from now on.
@@ -149,12 +154,18 @@ impl Plan {
         if failure.class.next_host() && facts.another_host {
             return Next::NextHost;
         }
-        match failure.class.other_account() {
+        let most = match failure.class.other_account() {
             OtherAccount::No => return Next::GiveUp,
-            OtherAccount::Once if self.bounded >= 1 => return Next::GiveUp,
-            OtherAccount::Twice if self.bounded >= 2 => return Next::GiveUp,
-            OtherAccount::Once | OtherAccount::Twice => self.bounded += 1,
-            OtherAccount::Yes => {}
+            OtherAccount::Once => Some(1),
+            OtherAccount::Twice => Some(2),
+            OtherAccount::Yes => None,
+        };
+        if let Some(most) = most {
+            let before = self.bounded.iter().filter(|c| **c == failure.class);
+            if before.count() >= most {
+                return Next::GiveUp;
+            }
+            self.bounded.push(failure.class);
         }
         let or_same = self
             .same_delay(failure)
@@ -335,6 +346,19 @@ mod tests {
                 "{class:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_class_is_bounded_by_itself_alone() {
+        let mut plan = plan();
+        for class in [Class::Timeout, Class::ModelNotFound, Class::EmptyAnswer] {
+            assert!(
+                matches!(plan.after(&fail(class), facts(false)), Next::Other { .. }),
+                "{class:?}"
+            );
+        }
+        let again = plan.after(&fail(Class::Timeout), facts(false));
+        assert_eq!(again, Next::GiveUp);
     }
 
     #[test]

@@ -218,9 +218,11 @@ impl Relay {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             let step = match &mut self.state {
-                State::Flowing(_, encoding) if !encoding.out.is_empty() => {
+                State::Flowing(exchange, encoding) if !encoding.out.is_empty() => {
                     self.last = Instant::now();
-                    return Some(encoding.take());
+                    let piece = encoding.take();
+                    exchange.ticket.sent(&piece);
+                    return Some(piece);
                 }
                 State::Last(bytes) => {
                     let bytes = std::mem::take(bytes);
@@ -290,13 +292,15 @@ impl Relay {
 
     /// The answer is over; what is left in the encoding goes out, the error event behind it where there is one.
     fn end(&mut self, error: Option<&Error>) {
-        if let State::Flowing(exchange, mut encoding) =
+        if let State::Flowing(mut exchange, mut encoding) =
             std::mem::replace(&mut self.state, State::Done)
         {
-            match error {
-                Some(error) => self.fail(exchange, encoding, error),
-                None => self.state = State::Last(encoding.take()),
+            if let Some(error) = error {
+                return self.fail(exchange, encoding, error);
             }
+            let last = encoding.take();
+            exchange.ticket.sent(&last);
+            self.state = State::Last(last);
         }
     }
 
@@ -304,7 +308,9 @@ impl Relay {
         // The 200 is out: the status of the row says what the client saw, the error what became of it.
         exchange.ticket.failed(error, 200);
         encoding.encoder.fail(error, &mut encoding.out);
-        self.state = State::Last(encoding.take());
+        let last = encoding.take();
+        exchange.ticket.sent(&last);
+        self.state = State::Last(last);
     }
 }
 

@@ -14,6 +14,7 @@ use crate::dispatch::blocked::Blocked;
 use crate::dispatch::queue::{Freed, Queue};
 use crate::pool::candidate::{Fixed, NEVER, Verdict};
 use crate::pool::select::{Best, Choice, Draw, Pick, Pool, select};
+use crate::runtime::rows::{Mask, Rows};
 use crate::runtime::snapshot::{KeyEntry, Route, RouteTarget, Seat};
 use crate::store;
 
@@ -136,7 +137,7 @@ impl Seating {
         let mut targets = self.route.targets.iter();
         targets.any(|target| {
             let view = self.view(target, excluded);
-            (0..view.len()).any(|index| !view.skips(view.number(index)))
+            (0..view.len()).any(|index| !view.leaves_out(index))
         })
     }
 
@@ -219,10 +220,8 @@ impl Seating {
         if !target.state.in_flight.has_room(target.limit) {
             return Some(Blocked::Full(NEVER));
         }
-        let view = View {
-            key: None,
-            ..self.view(target, &NOBODY)
-        };
+        let mut view = self.view(target, &NOBODY);
+        view.mask.key = None;
         match select(&view, Pick::FillFirst, None, Draw::new(0), now) {
             Choice::Use(_) => None,
             other => Some(Blocked::of(other)),
@@ -232,10 +231,12 @@ impl Seating {
     /// A target's accounts as this request sees them.
     pub(super) fn view<'a>(&'a self, target: &'a RouteTarget, excluded: &'a Excluded) -> View<'a> {
         View {
-            key: Some(&self.key),
-            target,
-            excluded,
-            barred: excluded.upstreams.contains(&target.upstream.id),
+            rows: &target.rows,
+            mask: Mask {
+                all: excluded.upstreams.contains(&target.upstream.id),
+                key: self.key.accounts(),
+                tried: &excluded.accounts,
+            },
             unlimited: false,
         }
     }
@@ -282,7 +283,7 @@ impl Seating {
                 let text = match (verdict, &cools) {
                     (Verdict::Excluded, _) => "not for this key".into(),
                     (Verdict::Usable, Some(why)) => why.clone().into(),
-                    (verdict, _) => verdict.text(),
+                    (verdict, _) => seat.account.verdict(&target.model, verdict),
                 };
                 note(&seat.account.id, text);
                 left -= 1;
@@ -299,27 +300,16 @@ impl Seating {
 
 /// A target's accounts as one request sees them.
 pub(super) struct View<'a> {
-    /// `None` is every account.
-    key: Option<&'a KeyEntry>,
-    target: &'a RouteTarget,
-    excluded: &'a Excluded,
-    /// The upstream itself is left out.
-    barred: bool,
+    rows: &'a Rows,
+    mask: Mask<'a>,
     /// For calls that take no slot.
     unlimited: bool,
 }
 
 impl View<'_> {
-    fn number(&self, index: usize) -> u32 {
-        self.target.rows.number(index)
-    }
-
-    /// Whether the account of this number is not for this request.
     #[inline]
-    fn skips(&self, account: u32) -> bool {
-        self.barred
-            || !self.key.is_none_or(|key| key.may_use(account))
-            || self.excluded.holds(account)
+    fn leaves_out(&self, index: usize) -> bool {
+        self.mask.leaves_out(self.rows.number(index))
     }
 
     #[inline]
@@ -333,45 +323,43 @@ impl View<'_> {
 
 impl Pool for View<'_> {
     fn len(&self) -> usize {
-        self.target.rows.len()
+        self.rows.len()
     }
 
     #[inline]
     fn fixed(&self, index: usize) -> Fixed {
-        self.target.rows.fixed(index)
+        self.rows.fixed(index)
     }
 
     fn best(&self) -> Best {
-        self.target.rows.best()
+        self.rows.best()
     }
 
     #[inline]
     fn verdict(&self, index: usize, now: Timestamp) -> Verdict {
-        if self.skips(self.number(index)) {
+        if self.leaves_out(index) {
             return Verdict::Excluded;
         }
-        self.seen(self.target.rows.verdict(index, now))
+        self.seen(self.rows.verdict(index, now))
     }
 
     fn share(&self, index: usize, now: Timestamp) -> f64 {
-        self.target.rows.share(index, now)
+        self.rows.share(index, now)
+    }
+
+    fn in_flight(&self, index: usize) -> u32 {
+        self.rows.in_flight(index)
     }
 
     #[inline]
     fn each<B>(
         &self,
+        from: usize,
         now: Timestamp,
         mut told: impl FnMut(usize, Verdict, u32) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         let told = |index, verdict, in_flight| told(index, self.seen(verdict), in_flight);
-        let rows = &self.target.rows;
-        if !self.barred
-            && self.excluded.accounts.is_empty()
-            && self.key.is_none_or(KeyEntry::may_use_all)
-        {
-            return rows.each(now, |_| false, told);
-        }
-        rows.each(now, |account| self.skips(account), told)
+        self.rows.each(from, &self.mask, now, told)
     }
 }
 

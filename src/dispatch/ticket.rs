@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::base::error::{Error, ErrorKind, Origin};
-use crate::base::id::{Dialect, KeyId, RequestId};
+use crate::base::id::{KeyId, RequestId};
 use crate::base::time::Timestamp;
 use crate::dispatch::admit;
 use crate::dispatch::spent::Spent;
@@ -17,7 +18,9 @@ use crate::runtime::Runtime;
 use crate::runtime::limits::Permit;
 use crate::runtime::metrics::{self, Course, Metrics, Tries};
 use crate::runtime::snapshot::Route;
-use crate::store::{LogRecord, Store, TryRecord, Verdict};
+use crate::store::{BodyDraft, LogRecord, Store, TryRecord, Verdict};
+use crate::wire::front::Front;
+use crate::wire::redact::redact;
 
 /// The ledger of one request.
 pub struct Ticket {
@@ -37,6 +40,28 @@ pub struct Ticket {
     /// What was used so far.
     pub spent: Spent,
     permit: Option<Permit>,
+    /// The client's dialect, for the errors that it is told.
+    front: Front,
+    bodies: Option<Bodies>,
+}
+
+/// The bodies of a request, where they are kept.
+struct Bodies {
+    draft: BodyDraft,
+    errors_only: bool,
+}
+
+/// How a verdict of a later pick begins, in the record; the number of the try that it led to follows.
+const LATER: &str = "at try ";
+
+/// A verdict's text, and the number of the try whose pick it was told at: `None` at the first pick, or the last where
+/// nobody was left.
+pub fn told_later(text: &str) -> (Option<u16>, &str) {
+    let later = text.strip_prefix(LATER).and_then(|rest| {
+        let (n, text) = rest.split_once(": ")?;
+        Some((n.parse().ok()?, text))
+    });
+    later.map_or((None, text), |(n, text)| (Some(n), text))
 }
 
 fn millis(d: Duration) -> u64 {
@@ -45,10 +70,10 @@ fn millis(d: Duration) -> u64 {
 
 impl Ticket {
     /// Opens the ledger of a request that began now.
-    pub fn open(runtime: &Runtime, id: RequestId, dialect: Dialect, key: &KeyId) -> Self {
+    pub fn open(runtime: &Runtime, id: RequestId, front: Front, key: &KeyId) -> Self {
         let metrics = Arc::clone(runtime.metrics());
         metrics.in_flight.inc();
-        let mut record = LogRecord::new(id, Timestamp::now(), dialect);
+        let mut record = LogRecord::new(id, Timestamp::now(), front.dialect());
         record.key = Some(key.clone());
         let now = Instant::now();
         Self {
@@ -65,6 +90,22 @@ impl Ticket {
             settled: false,
             spent: Spent::default(),
             permit: None,
+            front,
+            bodies: None,
+        }
+    }
+
+    /// From now on holds on to what the client sent and is sent; `errors_only` forgets it where all goes well. Without room
+    /// nothing is held.
+    pub fn keep_bodies(&mut self, request: Bytes, errors_only: bool) {
+        let draft = self.store.begin_body(request, redact);
+        self.bodies = draft.map(|draft| Bodies { draft, errors_only });
+    }
+
+    /// A piece of the answer goes out to the client.
+    pub fn sent(&mut self, piece: &Bytes) {
+        if let Some(bodies) = &mut self.bodies {
+            bodies.draft.sent(piece);
         }
     }
 
@@ -132,6 +173,29 @@ impl Ticket {
         self.record.more_verdicts = u32::try_from(more).unwrap_or(u32::MAX);
     }
 
+    /// What was decided at a later pick, before the try of this number: what is news since the picks before it. Those that
+    /// were tried already are told by their tries.
+    pub fn later_verdicts(&mut self, verdicts: Vec<Verdict>) {
+        let mark = format!("{LATER}{}: ", self.next_try());
+        for verdict in verdicts {
+            let tried = self.record.tries.iter();
+            if tried.map(|t| &t.account).any(|id| *id == verdict.account) {
+                continue;
+            }
+            let known = self.record.verdicts.iter().rev();
+            let known = known
+                .filter(|v| v.account == verdict.account)
+                .map(|v| told_later(&v.text).1)
+                .next();
+            if known != Some(&*verdict.text) {
+                self.record.verdicts.push(Verdict {
+                    account: verdict.account,
+                    text: format!("{mark}{}", verdict.text).into(),
+                });
+            }
+        }
+    }
+
     /// A call to the upstream with these counters begins.
     pub fn try_begins(&mut self, call: TryRecord, tries: &Arc<Tries>) {
         self.trying = Some(Arc::clone(tries));
@@ -181,7 +245,10 @@ impl Ticket {
             call.latency_ms = latency;
             call.class = Some(failure.class.as_str().into());
             call.status = failure.status.or(call.status);
-            failure.detail.clone_into(&mut call.detail);
+            call.detail = match failure.delay {
+                Some(delay) => format!("told to wait {delay:?}; {}", failure.detail),
+                None => failure.detail.clone(),
+            };
         }
         tracing::debug!(
             request = %self.record.id,
@@ -230,6 +297,11 @@ impl Ticket {
         self.record.error = Some(error.into());
         self.fault = Some(metrics::fault(error));
         self.settled = true;
+        // Behind a 200 it is an event of the stream, which is told of as all of it is.
+        if let Some(bodies) = self.bodies.as_mut().filter(|_| status != 200) {
+            let (_, body) = self.front.render_error(error, self.record.id);
+            bodies.draft.sent(&body.into());
+        }
     }
 
     /// The ledger's request.
@@ -283,6 +355,11 @@ impl Drop for Ticket {
             message = told.map(|e| e.message.as_str()),
             "request"
         );
+        if let Some(bodies) = self.bodies.take()
+            && (r.error.is_some() || !bodies.errors_only)
+        {
+            self.store.put_body(r.id, bodies.draft);
+        }
         let empty = LogRecord::new(self.record.id, self.record.at, self.record.dialect);
         self.store.log(std::mem::replace(&mut self.record, empty));
     }

@@ -31,7 +31,8 @@ pub struct Request {
     pub stream: bool,
     /// OpenAI's `stream_options.include_usage`.
     pub include_usage: bool,
-    /// What names the conversation or its user, for affinity only (`metadata.user_id`, `prompt_cache_key`, `user`).
+    /// What names the conversation or its user, for affinity only (`metadata.user_id`, `prompt_cache_key`, `user`, else a
+    /// session header).
     pub conversation: Option<String>,
     /// Asked for pictures (`modalities` with `image`).
     pub wants_images: bool,

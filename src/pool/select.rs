@@ -96,9 +96,12 @@ pub trait Pool {
     /// What is left of the one at this index: quota × health, 0–1. An empty quota has no candidate; here 0 means that it
     /// may go on all the same, at somebody's cost.
     fn share(&self, index: usize, now: Timestamp) -> f64;
-    /// Tells of each in order until it is told to stop: the index, how it stands, its calls in flight.
+    /// The calls in flight of the one at this index.
+    fn in_flight(&self, index: usize) -> u32;
+    /// Tells of each from this index on, in order, until it is told to stop: the index, how it stands, its calls in flight.
     fn each<B>(
         &self,
+        from: usize,
         now: Timestamp,
         told: impl FnMut(usize, Verdict, u32) -> ControlFlow<B>,
     ) -> ControlFlow<B>;
@@ -116,16 +119,19 @@ pub struct Best {
     pub tier: u32,
     /// The largest weight in it.
     pub weight: f64,
+    /// Whether all are in it.
+    pub alone: bool,
 }
 
 impl Best {
     /// Of these accounts.
     pub fn of(all: impl Iterator<Item = Fixed> + Clone) -> Self {
         let tier = all.clone().map(|f| f.tier).min().unwrap_or_default();
-        let weights = all.filter(|f| f.tier == tier).map(|f| f.weight);
+        let weights = all.clone().filter(|f| f.tier == tier).map(|f| f.weight);
         Self {
             tier,
             weight: weights.fold(0.0, f64::max),
+            alone: all.map(|f| f.tier).all(|its| its == tier),
         }
     }
 }
@@ -148,8 +154,7 @@ where
         (Pick::FillFirst, _) => in_turn(pool, 0, now),
         (_, Some(home)) => return nearest(pool, home, pick == Pick::Weighted, now),
         (Pick::RoundRobin { turn }, None) => in_turn(pool, turn, now),
-        (Pick::Weighted | Pick::Random, None) => by_lot(pool, pick, draw, now),
-        (Pick::LeastBusy, None) => None,
+        (Pick::Weighted | Pick::Random | Pick::LeastBusy, None) => by_lot(pool, pick, draw, now),
     };
     found.map_or_else(|| among_all(pool, pick, draw, now), Choice::Use)
 }
@@ -165,7 +170,8 @@ fn in_turn<P: Pool + ?Sized>(pool: &P, turn: usize, now: Timestamp) -> Option<us
 }
 
 /// Draws one of all and takes it with a chance in proportion to its weight, until one is taken: what comes out has the
-/// same shares as a draw among all by weight.
+/// same shares as a draw among all by weight. Who has no call in flight is one of the least busy, and none of them is
+/// taken with a larger chance than another.
 fn by_lot<P: Pool + ?Sized>(pool: &P, pick: Pick, draw: Draw, now: Timestamp) -> Option<usize> {
     let (len, best) = (pool.len(), pool.best());
     if len == 0 || (pick == Pick::Weighted && best.weight <= 0.0) {
@@ -183,55 +189,97 @@ fn by_lot<P: Pool + ?Sized>(pool: &P, pick: Pick, draw: Draw, now: Timestamp) ->
             return None;
         }
         let taken = pool.verdict(index, now) == Verdict::Usable
-            && (pick == Pick::Random || chance < fixed.weight * pool.share(index, now));
+            && match pick {
+                Pick::Weighted => chance < fixed.weight * pool.share(index, now),
+                Pick::LeastBusy => pool.in_flight(index) == 0,
+                _ => true,
+            };
         taken.then_some(index)
     })
 }
 
+/// After so many that could not serve it is cheaper to look at all for the next that can.
+const IN_VAIN: usize = 32;
+
 /// Weighted rendezvous: the least `-ln(u) / weight` of all that can serve, `u` uniform and fixed for conversation and
-/// account. From the first that can serve on, only who is nearer than all before is looked at.
+/// account. Where many can serve only who is nearer than all before is looked at; where few can, only who can is asked how
+/// near it is.
 fn nearest<P: Pool + ?Sized>(pool: &P, home: u64, weighted: bool, now: Timestamp) -> Choice {
     let mut hurdles = Hurdles::default();
-    let first = pool.each(now, |index, verdict, _| match verdict {
-        Verdict::Usable => ControlFlow::Break(index),
-        hurdle => {
-            hurdles.note(hurdle);
-            ControlFlow::Continue(())
-        }
-    });
-    let ControlFlow::Break(first) = first else {
-        return hurdles.choice();
+    let mut near = Nearest {
+        pool,
+        home,
+        weighted,
+        found: None,
+        rank: u64::MAX,
+        distance: f64::INFINITY,
     };
-    let mut found = first;
-    let (mut rank, mut distance) = (u64::MAX, f64::INFINITY);
-    for index in first..pool.len() {
-        let fixed = pool.fixed(index);
-        let last_resort = weighted && fixed.weight <= 0.0;
-        let its_rank = rank_of(fixed.tier, last_resort);
-        if its_rank > rank {
-            continue;
+    let mut index = 0;
+    while index < pool.len() {
+        let next = pool.each(index, now, |index, verdict, _| match verdict {
+            Verdict::Usable => ControlFlow::Break(index),
+            hurdle => {
+                hurdles.note(hurdle);
+                ControlFlow::Continue(())
+            }
+        });
+        let ControlFlow::Break(usable) = next else {
+            break;
+        };
+        near.meet(usable, |_| true);
+        index = usable + 1;
+        let mut in_vain = 0;
+        while index < pool.len() && in_vain < IN_VAIN {
+            near.meet(index, |index| {
+                let usable = pool.verdict(index, now) == Verdict::Usable;
+                in_vain += usize::from(!usable);
+                usable
+            });
+            index += 1;
         }
-        let better = its_rank < rank;
-        // Where a better one may be anywhere, whether it can serve is asked before how near it is.
-        if better && pool.verdict(index, now) != Verdict::Usable {
-            continue;
+    }
+    near.found.map_or_else(|| hurdles.choice(), Choice::Use)
+}
+
+/// The nearest so far.
+struct Nearest<'a, P: ?Sized> {
+    pool: &'a P,
+    home: u64,
+    weighted: bool,
+    found: Option<usize>,
+    rank: u64,
+    distance: f64,
+}
+
+impl<P: Pool + ?Sized> Nearest<'_, P> {
+    /// Takes the one at this index where it is nearer and `usable`.
+    #[inline]
+    fn meet(&mut self, index: usize, mut usable: impl FnMut(usize) -> bool) {
+        let fixed = self.pool.fixed(index);
+        let last_resort = self.weighted && fixed.weight <= 0.0;
+        let rank = rank_of(fixed.tier, last_resort);
+        if rank > self.rank {
+            return;
         }
-        let weight = if weighted && !last_resort {
+        let better = rank < self.rank;
+        let weight = if self.weighted && !last_resort {
             fixed.weight
         } else {
             1.0
         };
-        let u = unit(mix(fixed.hash ^ home)).max(f64::MIN_POSITIVE);
+        let u = unit(mix(fixed.hash ^ self.home)).max(f64::MIN_POSITIVE);
         // The logarithm is never less than 1 − u, which spares it for nearly all.
-        if !better && 1.0 - u >= distance * weight {
-            continue;
+        if !better && 1.0 - u >= self.distance * weight {
+            return;
         }
-        let its_distance = -u.ln() / weight;
-        if better || (its_distance < distance && pool.verdict(index, now) == Verdict::Usable) {
-            (rank, distance, found) = (its_rank, its_distance, index);
+        if !usable(index) {
+            return;
+        }
+        let distance = -u.ln() / weight;
+        if better || distance < self.distance {
+            (self.rank, self.distance, self.found) = (rank, distance, Some(index));
         }
     }
-    Choice::Use(found)
 }
 
 /// Tier, then whether it is a last resort (weight 0): the lower the better.
@@ -239,13 +287,51 @@ fn rank_of(tier: u32, last_resort: bool) -> u64 {
     (u64::from(tier) << 1) | u64::from(last_resort)
 }
 
-/// Looks at every one.
+/// Looks at every one. Each kind of pick has a loop of its own, so that it asks no more than it needs.
 fn among_all<P: Pool + ?Sized>(pool: &P, pick: Pick, draw: Draw, now: Timestamp) -> Choice {
+    let one_tier = pool.best().alone;
+    let rank = |index| {
+        if one_tier {
+            0
+        } else {
+            rank_of(pool.fixed(index).tier, false)
+        }
+    };
+    match pick {
+        Pick::Weighted => led(pool, draw, now, |index, _| {
+            let fixed = pool.fixed(index);
+            let last_resort = fixed.weight <= 0.0;
+            let declared = if last_resort { 1.0 } else { fixed.weight };
+            // A quota that is all but empty is still better than none.
+            let weight = declared * pool.share(index, now).max(1e-9);
+            let rank = rank_of(fixed.tier, last_resort);
+            (rank, 0, weight.max(f64::MIN_POSITIVE))
+        }),
+        Pick::Random => led(pool, draw, now, |index, _| (rank(index), 0, 1.0)),
+        // Indexes before the turn wrap around to the far end.
+        Pick::RoundRobin { turn } => led(pool, draw, now, |index, _| {
+            (rank(index), index.wrapping_sub(turn) as u64, 1.0)
+        }),
+        Pick::LeastBusy => led(pool, draw, now, |index, in_flight| {
+            (rank(index), u64::from(in_flight), 1.0)
+        }),
+        Pick::FillFirst => led(pool, draw, now, |index, _| (rank(index), index as u64, 1.0)),
+    }
+}
+
+/// Of all that can serve the one that leads, by rank, score and weight.
+#[inline]
+fn led<P: Pool + ?Sized>(
+    pool: &P,
+    draw: Draw,
+    now: Timestamp,
+    of: impl Fn(usize, u32) -> (u64, u64, f64),
+) -> Choice {
     let mut leader = Leader::default();
     let mut hurdles = Hurdles::default();
-    let _ = pool.each(now, |index, verdict, in_flight| {
+    let _ = pool.each(0, now, |index, verdict, in_flight| {
         match verdict {
-            Verdict::Usable => leader.meet(pool, index, in_flight, pick, draw, now),
+            Verdict::Usable => leader.meet(index, of(index, in_flight), draw),
             hurdle => hurdles.note(hurdle),
         }
         ControlFlow::<()>::Continue(())
@@ -256,11 +342,9 @@ fn among_all<P: Pool + ?Sized>(pool: &P, pick: Pick, draw: Draw, now: Timestamp)
 /// The best so far.
 struct Leader {
     index: Option<usize>,
-    /// See [`rank_of`].
-    rank: u64,
-    /// Among equal ranks: the lower the better.
-    score: u64,
-    /// Among equal scores one is drawn: the sum of the weights met so far.
+    /// Rank (see [`rank_of`]) and score: the lower the better.
+    place: (u64, u64),
+    /// Among equals one is drawn: the sum of the weights met so far.
     total: f64,
     /// Who lifts the sum above this takes the lead.
     bar: f64,
@@ -271,8 +355,7 @@ impl Default for Leader {
     fn default() -> Self {
         Self {
             index: None,
-            rank: u64::MAX,
-            score: u64::MAX,
+            place: (u64::MAX, u64::MAX),
             total: 0.0,
             bar: 0.0,
             draws: 0,
@@ -282,46 +365,16 @@ impl Default for Leader {
 
 impl Leader {
     #[inline]
-    fn meet<P: Pool + ?Sized>(
-        &mut self,
-        pool: &P,
-        index: usize,
-        in_flight: u32,
-        pick: Pick,
-        draw: Draw,
-        now: Timestamp,
-    ) {
-        let fixed = pool.fixed(index);
-        let weighted = pick == Pick::Weighted;
-        let last_resort = weighted && fixed.weight <= 0.0;
-        let rank = rank_of(fixed.tier, last_resort);
-        let score = match pick {
-            Pick::Weighted | Pick::Random => 0,
-            // Indexes before the turn wrap around to the far end.
-            Pick::RoundRobin { turn } => index.wrapping_sub(turn) as u64,
-            Pick::LeastBusy => u64::from(in_flight),
-            Pick::FillFirst => index as u64,
-        };
-        if (rank, score) > (self.rank, self.score) {
-            return;
+    fn meet(&mut self, index: usize, (rank, score, weight): (u64, u64, f64), draw: Draw) {
+        let place = (rank, score);
+        if place != self.place {
+            if place > self.place {
+                return;
+            }
+            (self.place, self.total, self.bar) = (place, 0.0, 0.0);
         }
-        if (rank, score) < (self.rank, self.score) {
-            (self.rank, self.score) = (rank, score);
-            (self.total, self.bar) = (0.0, 0.0);
-        }
-        let declared = if weighted && !last_resort {
-            fixed.weight
-        } else {
-            1.0
-        };
-        // A quota that is all but empty is still better than none.
-        let weight = if weighted {
-            (declared * pool.share(index, now).max(1e-9)).max(f64::MIN_POSITIVE)
-        } else {
-            1.0
-        };
-        // Whoever leads at a sum still does at another with the chance of one by the other: what the next change of lead
-        // takes is drawn at once. In the end each leads with its share of all.
+        // Whoever leads at a sum still does at a larger one with the chance of the one by the other: so how far the lead
+        // reaches is drawn at once. In the end each leads with its share of all.
         self.total += weight;
         if self.total > self.bar {
             self.index = Some(index);

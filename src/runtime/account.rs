@@ -169,6 +169,11 @@ impl AccountState {
         open && machine.paused.is_none()
     }
 
+    /// Looks at what the machine knows, without a copy of it.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&Machine) -> T) -> T {
+        look(&self.health.lock().machine)
+    }
+
     /// What the machine knows.
     pub fn machine(&self) -> Machine {
         self.health.lock().machine.clone()

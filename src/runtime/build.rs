@@ -86,6 +86,7 @@ fn upstreams(config: &Config, context: &Context<'_>, errors: &mut Vec<String>) -
             present,
         ) {
             Ok(Some(handle)) => {
+                context.registry.restore_catalog(&handle);
                 out.insert(id.clone(), handle);
             }
             Ok(None) => {}

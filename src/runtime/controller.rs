@@ -2,54 +2,48 @@
 //! why.
 
 mod edit;
-mod read;
+mod files;
+mod outcome;
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::base::id::AccountId;
 use crate::base::time::Timestamp;
-use crate::config::diagnostic::Severity;
+use crate::config::diagnostic::{Code, Severity};
 use crate::config::model::Config;
-use crate::config::secret::{self, Resolver};
-use crate::config::source::Files;
-use crate::config::watch::{Settling, WatchSet, Watcher, vanished};
+use crate::config::plan::{self, Facts, MarkKey};
+use crate::config::source::Revision;
+use crate::config::watch::{Settling, Timing, Told, WatchSet, Watcher, single_files, vanished};
 use crate::runtime::Runtime;
-use crate::runtime::build::{Context, build};
 use crate::runtime::keyring::Keyring;
-use crate::runtime::registry::Registry;
 use crate::runtime::snapshot::Snapshot;
 
 pub use edit::{Ask, Done, NotDone};
-pub use read::{Read, Unreadable, environment, read};
+pub use files::{Places, Read, Unreadable, environment, read, wire};
+pub use outcome::{Drift, Outcome, Reload, drift};
 
 /// How long an included file must stay empty or away before it counts as gone.
 const VANISH: Duration = Duration::from_secs(2);
+/// From one look to the next at files that are being written.
+const REST: Duration = Duration::from_millis(200);
+/// Most looks at files that never come to rest.
+const LOOKS: u32 = 10;
 
 /// What the controller is asked for.
 #[derive(Debug)]
 pub enum Message {
     /// The files may have changed.
     Files,
+    /// Read the files now, and say what came of it.
+    Reload(oneshot::Sender<Outcome>),
     /// An upstream's list of models changed: wire the routes anew.
     Catalog,
     /// Somebody wants the files changed.
     Edit(Ask),
-}
-
-/// What happened to the last reload.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Reload {
-    /// When the files were last read.
-    pub at: Timestamp,
-    /// Why they were not applied; empty where they were.
-    pub errors: Vec<String>,
-    /// What takes effect after a restart only.
-    pub restart: Vec<String>,
 }
 
 /// What a config decides beside the snapshot: the listener, the log.
@@ -61,56 +55,6 @@ pub trait Surroundings: Send + Sync {
     fn prepare(&self, config: &Config) -> Result<Box<dyn FnOnce() + Send>, String>;
 }
 
-/// Where the files and the state are.
-#[derive(Debug, Clone)]
-pub struct Places {
-    /// The root file, as given.
-    pub root: PathBuf,
-    /// What `state.path` and `secrets.identity` are relative to.
-    pub state_dir: PathBuf,
-}
-
-/// Builds a snapshot of what was read.
-///
-/// # Errors
-/// One line for each secret that can't be read.
-pub fn wire(
-    read: &Read,
-    registry: &Registry,
-    keyring: &Keyring,
-    present: Option<&Snapshot>,
-    generation: u64,
-) -> Result<Snapshot, Vec<String>> {
-    keyring.set_sealed(secret::has_sealed(&read.secrets));
-    let identity = keyring.identity().map_err(|error| vec![error])?;
-    let env = |name: &str| std::env::var(name).ok();
-    let secrets = Resolver::new(env, identity.as_ref(), keyring.path().to_owned());
-    let revision = read.files.revision().0;
-    build(
-        Arc::clone(&read.config),
-        &Context {
-            secrets: &secrets,
-            registry,
-            present,
-            generation,
-            revision,
-        },
-    )
-}
-
-/// What to watch for changes.
-pub fn watch_set(root: &Path, files: &Files, secrets: Vec<PathBuf>) -> WatchSet {
-    WatchSet::new(root, files, secrets)
-}
-
-/// What is made of files and not yet in force.
-struct Ready {
-    snapshot: Snapshot,
-    commit: Box<dyn FnOnce() + Send>,
-    /// Whether it is of the revision in force.
-    same: bool,
-}
-
 /// The controller.
 pub struct Controller {
     runtime: Arc<Runtime>,
@@ -118,11 +62,28 @@ pub struct Controller {
     places: Places,
     surroundings: Arc<dyn Surroundings>,
     watcher: Watcher,
-    present: Read,
-    /// The files of the revision before, for whoever still has them in an editor.
-    previous: Option<Files>,
+    /// What the program was started with.
+    started: Arc<Config>,
+    present: Arc<Read>,
+    /// The revision before, for whoever still has it in an editor.
+    previous: Option<Arc<Read>>,
     settling: Settling,
+    /// Who waits for the outcome of the next reload.
+    asked: Vec<oneshot::Sender<Outcome>>,
 }
+
+/// What is made of files and not yet in force.
+struct Ready {
+    snapshot: Snapshot,
+    /// What changes, in a line.
+    what: String,
+    commit: Box<dyn FnOnce() + Send>,
+    /// Whether it is what is in force already.
+    same: bool,
+}
+
+/// When to look at the files again without being told.
+type Again = Option<Duration>;
 
 impl Controller {
     /// Takes over with what is in force.
@@ -133,21 +94,26 @@ impl Controller {
         surroundings: Arc<dyn Surroundings>,
         present: Read,
     ) -> Self {
-        let set = watch_set(
-            &places.root,
-            &present.files,
-            secret::files(&present.secrets, &present.config),
-        );
-        let watcher = Watcher::start(&runtime.tasks, set, crate::config::watch::Timing::default());
+        for path in single_files(present.watch.files()) {
+            tracing::warn!(
+                path = %path.display(),
+                "this file is mounted by itself (as by Kubernetes' subPath): a file that takes its place is never seen \
+                 here, only one written in place; mount its folder"
+            );
+        }
+        let watcher = Watcher::start(&runtime.tasks, present.watch.clone(), Timing::default());
+        runtime.reload.lock().root.clone_from(&places.root);
         Self {
             runtime,
             keyring,
             places,
             surroundings,
             watcher,
-            present,
+            started: Arc::clone(&present.config),
+            present: Arc::new(present),
             previous: None,
             settling: Settling::default(),
+            asked: Vec::new(),
         }
     }
 
@@ -155,111 +121,125 @@ impl Controller {
     pub async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
         let drain = self.runtime.tasks.drain().clone();
         let mut changes = self.watcher.changes();
-        let mut settle: Option<Duration> = None;
+        let mut again: Again = None;
         loop {
             let settled = async {
-                match settle {
+                match again {
                     Some(left) => tokio::time::sleep(left).await,
                     None => std::future::pending().await,
                 }
             };
-            let message = tokio::select! {
+            let (message, told) = tokio::select! {
                 () = drain.cancelled() => return,
-                () = settled => Message::Files,
+                () = settled => (Message::Files, None),
                 changed = changes.changed() => match changed {
-                    Ok(()) => Message::Files,
+                    Ok(()) => (Message::Files, Some(changes.borrow_and_update().clone())),
                     Err(_) => return,
                 },
                 message = messages.recv() => match message {
-                    Some(message) => message,
+                    Some(message) => (message, None),
                     None => return,
                 },
             };
-            settle = match message {
-                Message::Files => self.reload(),
-                Message::Catalog => {
-                    self.rewire();
-                    settle
+            match message {
+                Message::Files => again = self.reload(told).await,
+                Message::Reload(asked) => {
+                    self.asked.push(asked);
+                    again = self.reload(None).await;
                 }
-                Message::Edit(ask) => {
-                    self.edit(ask);
-                    settle
-                }
-            };
+                Message::Catalog => self.rewire().await,
+                Message::Edit(ask) => self.edit(ask).await,
+            }
         }
     }
 
     /// Reads the files and applies them. Where an included file has only just gone, says how long to wait for it.
-    fn reload(&mut self) -> Option<Duration> {
-        let root = self.places.root.clone();
-        let (read, errors) = match read(&root) {
-            Ok(read) => (Some(read), Vec::new()),
+    async fn reload(&mut self, told: Option<Told>) -> Again {
+        let read = match self.at_rest(told.as_ref()).await? {
+            Ok(read) => read,
             Err(unreadable) => {
-                let Unreadable { files, errors } = *unreadable;
-                self.watcher.update(watch_set(
-                    &root,
-                    &files,
-                    secret::files(&self.present.secrets, &self.present.config),
-                ));
-                (None, errors)
+                let Unreadable {
+                    files,
+                    errors,
+                    codes,
+                } = *unreadable;
+                let set = WatchSet::broken(&files, &self.present.watch);
+                self.watcher.update(set);
+                self.refuse(errors, codes);
+                return None;
             }
         };
-        let Some(read) = read else {
-            self.refuse(errors);
-            return None;
-        };
-        let gone = vanished(&self.present.files, &read.files);
+        let mut gone = vanished(&self.present.files, &read.files);
+        // What the watcher tells to be gone has been away for long enough.
+        gone.retain(|path| !told.as_ref().is_some_and(|told| told.is_gone(path)));
         if let Some(left) = self.settling.wait(&gone, Instant::now(), VANISH) {
+            self.runtime.reload.lock().missing = gone.into_iter().collect();
             return Some(left);
         }
-        self.watcher.update(watch_set(
-            &root,
-            &read.files,
-            secret::files(&read.secrets, &read.config),
-        ));
-        self.apply(read, &gone);
+        self.watcher.update(read.watch.clone());
+        self.apply(Arc::new(read)).await;
         None
     }
 
-    fn apply(&mut self, read: Read, gone: &BTreeSet<PathBuf>) {
-        match self.ready(&read) {
-            Ok(ready) => self.enact(read, ready, gone),
-            Err(errors) => self.refuse(errors),
+    /// The files once they stay as they are: what was told to have come to rest may be written again by now. `None` where
+    /// the program goes down.
+    async fn at_rest(&self, told: Option<&Told>) -> Option<Result<Read, Box<Unreadable>>> {
+        let mut before: Option<Revision> = None;
+        let mut looks = 0;
+        loop {
+            let root = self.places.root.clone();
+            let read = tokio::task::spawn_blocking(move || read(&root))
+                .await
+                .ok()?;
+            let files = match &read {
+                Ok(read) => &read.files,
+                Err(unreadable) => &unreadable.files,
+            };
+            let now = files.revision();
+            looks += 1;
+            if told.is_none_or(|told| told.fits(files)) || before == Some(now) || looks == LOOKS {
+                return Some(read);
+            }
+            before = Some(now);
+            tokio::time::sleep(REST).await;
         }
     }
 
-    /// Makes everything that can fail, and changes nothing that is in force.
-    fn ready(&self, read: &Read) -> Result<Ready, Vec<String>> {
+    async fn apply(&mut self, read: Arc<Read>) {
+        match self.ready(&read).await {
+            Ok(ready) => self.enact(read, ready),
+            Err(errors) => self.refuse(errors, Vec::new()),
+        }
+    }
+
+    /// Makes all that can fail, and changes nothing that is in force.
+    async fn ready(&self, read: &Arc<Read>) -> Result<Ready, Vec<String>> {
         let present = self.runtime.snapshot();
         let same = read.files.revision().0 == present.revision && *read.config == *present.config;
         // A number is for a revision: a secret file that changed by itself makes a new snapshot of the same one.
         let generation = present.generation + u64::from(!same);
-        let snapshot = wire(
-            read,
-            &self.runtime.registry,
-            &self.keyring,
-            Some(&present),
-            generation,
-        )?;
+        let (snapshot, what) = self.build(read, present, generation).await?;
         let commit = self.surroundings.prepare(&read.config);
         Ok(Ready {
             snapshot,
+            what,
             commit: commit.map_err(|error| vec![error])?,
             same,
         })
     }
 
     /// Puts it in force.
-    fn enact(&mut self, read: Read, ready: Ready, gone: &BTreeSet<PathBuf>) {
+    fn enact(&mut self, read: Arc<Read>, ready: Ready) {
         let Ready {
             snapshot,
+            what,
             commit,
             same,
         } = ready;
         let runtime = Arc::clone(&self.runtime);
         let generation = snapshot.generation;
-        let restart = needs_restart(&self.present.config, &read.config);
-        for path in gone {
+        let restart = outcome::needs_restart(&self.started, &read.config);
+        for path in vanished(&self.present.files, &read.files) {
             tracing::warn!(path = %path.display(), "an included file is gone, and what it defined with it");
         }
         for (severity, line) in read
@@ -276,6 +256,7 @@ impl Controller {
             tracing::info!(
                 generation,
                 revision = %read.files.revision(),
+                what,
                 accounts = read.config.accounts.len(),
                 keys = read.config.keys.len(),
                 models = read.config.models.len(),
@@ -285,29 +266,49 @@ impl Controller {
         for setting in &restart {
             tracing::warn!(setting, "takes effect after a restart");
         }
-        *runtime.reload.lock() = Reload {
-            at: Timestamp::now(),
-            errors: Vec::new(),
-            restart,
-        };
+        self.note(Vec::new(), Vec::new(), restart.clone());
+        self.answer(&if same {
+            Outcome::Unchanged {
+                generation,
+                restart,
+            }
+        } else {
+            Outcome::Applied {
+                generation,
+                what,
+                restart,
+            }
+        });
         let before = std::mem::replace(&mut self.present, read);
         if !same {
-            self.previous = Some(before.files);
+            self.previous = Some(before);
         }
     }
 
+    /// Makes the snapshot, off the threads that serve: secrets are read and opened. Says what changes, in a line.
+    async fn build(
+        &self,
+        read: &Arc<Read>,
+        present: Arc<Snapshot>,
+        generation: u64,
+    ) -> Result<(Snapshot, String), Vec<String>> {
+        let (runtime, keyring) = (Arc::clone(&self.runtime), Arc::clone(&self.keyring));
+        let (before, read) = (Arc::clone(&self.present), Arc::clone(read));
+        let root = self.places.root.clone();
+        let built = tokio::task::spawn_blocking(move || {
+            let registry = &runtime.registry;
+            let snapshot = wire(&read, registry, &keyring, Some(&present), generation)?;
+            Ok((snapshot, what(&before.config, &read.config, &root)))
+        });
+        built.await.unwrap_or_else(|e| Err(vec![e.to_string()]))
+    }
+
     /// The same config with what upstreams have told since.
-    fn rewire(&mut self) {
+    async fn rewire(&mut self) {
         let present = self.runtime.snapshot();
-        let wired = wire(
-            &self.present,
-            &self.runtime.registry,
-            &self.keyring,
-            Some(&present),
-            present.generation,
-        );
-        match wired {
-            Ok(snapshot) => self.put(snapshot, false),
+        let generation = present.generation;
+        match self.build(&self.present, present, generation).await {
+            Ok((snapshot, _)) => self.put(snapshot, false),
             Err(errors) => tracing::warn!(
                 errors = errors.join("; "),
                 "routes keep the models known before"
@@ -333,7 +334,7 @@ impl Controller {
         }
     }
 
-    fn refuse(&self, errors: Vec<String>) {
+    fn refuse(&mut self, errors: Vec<String>, codes: Vec<Code>) {
         for error in &errors {
             tracing::error!("{error}");
         }
@@ -342,21 +343,33 @@ impl Controller {
             "the changed configuration is refused: the one before stays in force"
         );
         self.runtime.metrics().refused.inc();
-        *self.runtime.reload.lock() = Reload {
-            at: Timestamp::now(),
-            errors,
-            restart: Vec::new(),
-        };
+        let restart = outcome::needs_restart(&self.started, &self.present.config);
+        self.note(errors.clone(), codes, restart);
+        self.answer(&Outcome::Refused { errors });
+    }
+
+    fn note(&self, errors: Vec<String>, codes: Vec<Code>, restart: Vec<String>) {
+        let mut reload = self.runtime.reload.lock();
+        reload.at = Timestamp::now();
+        reload.errors = errors;
+        reload.codes = codes;
+        reload.restart = restart;
+        reload.missing.clear();
+    }
+
+    fn answer(&mut self, outcome: &Outcome) {
+        for asked in self.asked.drain(..) {
+            // Who asked may have gone.
+            let _ = asked.send(outcome.clone());
+        }
     }
 }
 
-fn needs_restart(before: &Config, after: &Config) -> Vec<String> {
-    let mut settings = Vec::new();
-    if before.state.path != after.state.path {
-        settings.push("state.path".to_owned());
-    }
-    if before.secrets.identity != after.secrets.identity {
-        settings.push("secrets.identity".to_owned());
-    }
-    settings
+/// What changes, in a line.
+fn what(before: &Config, after: &Config, root: &Path) -> String {
+    let folder = root.parent().unwrap_or(Path::new(""));
+    // Neither side leaves the program.
+    let key = MarkKey::new([0; 32]);
+    let facts = |config| Facts::of(config, folder, &key);
+    plan::plan(&facts(before), &facts(after), Timestamp::now()).summary()
 }

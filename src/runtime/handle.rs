@@ -19,6 +19,31 @@ use crate::upstream::oauth::OAuthClient;
 /// A host that could not be reached is asked again after this.
 const HOST_REST: Duration = Duration::from_secs(30);
 
+/// A list is written down anew at least this often while it is heard, so that its age tells how long the upstream is away.
+const KEEP: Duration = Duration::from_hours(1);
+
+/// A list of models as it is in force.
+#[derive(Debug)]
+pub struct Listed {
+    /// The list.
+    pub list: Arc<ModelList>,
+    /// When the upstream told it.
+    pub at: Timestamp,
+    /// Whether it is from an earlier run: the upstream has not been heard since the start.
+    pub from_store: bool,
+    /// When it was written down last.
+    kept: Timestamp,
+}
+
+/// What a list that was just heard brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Learnt {
+    /// Routes are to be wired anew: models came, went, or changed their limits.
+    pub changed: bool,
+    /// It is to be written down.
+    pub keep: bool,
+}
+
 /// One `[upstreams.*]` table, wired.
 pub struct UpstreamHandle {
     /// Its name.
@@ -33,7 +58,7 @@ pub struct UpstreamHandle {
     pub client: AntigravityClient,
     /// How its calls ended.
     pub tries: Arc<Tries>,
-    catalog: ArcSwapOption<ModelList>,
+    catalog: ArcSwapOption<Listed>,
     down_until: Vec<AtomicI64>,
 }
 
@@ -69,7 +94,7 @@ impl UpstreamHandle {
         }
         let client = AntigravityClient::new(config, clients)?;
         let http = Arc::clone(client.http());
-        let catalog = ArcSwapOption::from(present.and_then(|p| p.catalog()));
+        let catalog = ArcSwapOption::from(present.and_then(|p| p.listed()));
         let tries = present.map_or_else(Arc::default, |p| Arc::clone(&p.tries));
         let down_until = config.base_urls.iter().map(|_| AtomicI64::new(0)).collect();
         Ok(Some(Arc::new(Self {
@@ -86,14 +111,40 @@ impl UpstreamHandle {
 
     /// What the upstream lists; `None` before the first answer.
     pub fn catalog(&self) -> Option<Arc<ModelList>> {
+        self.catalog.load().as_ref().map(|l| Arc::clone(&l.list))
+    }
+
+    /// The same with its age.
+    pub fn listed(&self) -> Option<Arc<Listed>> {
         self.catalog.load_full()
     }
 
-    /// Keeps a list. Returns whether routes are to be wired anew: models came, went, or changed their limits.
-    pub fn learn(&self, list: ModelList) -> bool {
-        let changed = self.catalog().is_none_or(|known| !known.same_offer(&list));
-        self.catalog.store(Some(Arc::new(list)));
-        changed
+    /// Takes in a list that the upstream told now.
+    pub fn learn(&self, list: Arc<ModelList>, now: Timestamp) -> Learnt {
+        let known = self.listed();
+        let known = known.as_ref();
+        let changed = known.is_none_or(|known| !known.list.same_offer(&list));
+        let keep = changed || known.is_none_or(|known| now.since(known.kept) >= KEEP);
+        let kept = known.filter(|_| !keep).map_or(now, |known| known.kept);
+        self.catalog.store(Some(Arc::new(Listed {
+            list,
+            at: now,
+            from_store: false,
+            kept,
+        })));
+        Learnt { changed, keep }
+    }
+
+    /// Takes in what an earlier run heard, where nothing newer is known.
+    pub fn restore(&self, list: ModelList, at: Timestamp) {
+        if self.listed().is_none() {
+            self.catalog.store(Some(Arc::new(Listed {
+                list: Arc::new(list),
+                at,
+                from_store: true,
+                kept: at,
+            })));
+        }
     }
 
     /// The host to begin with: the first that is not resting, else the first.

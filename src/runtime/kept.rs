@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::base::id::AccountId;
+use crate::base::id::{AccountId, UpstreamId};
 use crate::store::{
-    AccountRecord, CooldownRecord, Learned, QuotaRecord, StandingRecord, TokenRecord,
+    AccountRecord, CatalogRecord, CooldownRecord, Learned, QuotaRecord, StandingRecord, TokenRecord,
 };
 
 /// What was kept of all accounts.
@@ -15,6 +15,7 @@ pub(super) struct Kept {
     quotas: HashMap<AccountId, Vec<QuotaRecord>>,
     cooldowns: HashMap<AccountId, Vec<CooldownRecord>>,
     standings: HashMap<AccountId, StandingRecord>,
+    pub(super) catalogs: HashMap<UpstreamId, CatalogRecord>,
     /// Names by credential.
     names: HashMap<[u8; 32], Vec<AccountId>>,
 }
@@ -49,6 +50,9 @@ impl Kept {
         for standing in learned.standings.drain(..) {
             kept.note(standing.fingerprint, &standing.account);
             kept.standings.insert(standing.account.clone(), standing);
+        }
+        for catalog in learned.catalogs.drain(..) {
+            kept.catalogs.insert(catalog.upstream.clone(), catalog);
         }
         for cooldown in learned.cooldowns.drain(..) {
             let name = cooldown.account.clone();

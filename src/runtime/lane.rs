@@ -146,6 +146,12 @@ impl LaneCell {
         empty.then(|| Timestamp(self.reset.load(Ordering::Acquire)))
     }
 
+    /// When a quota that is known is full again, where the upstream told that.
+    pub fn reset(&self, now: Timestamp) -> Option<Timestamp> {
+        let reset = Timestamp(self.reset.load(Ordering::Acquire));
+        (reset > now && self.remaining(now).is_some()).then_some(reset)
+    }
+
     /// Keeps a reading of `at`. An empty quota without a reset is believed for an hour, so that the account is asked again
     /// also where no other reading comes.
     pub fn set_quota(&self, remaining: Option<f64>, reset: Option<Timestamp>, at: Timestamp) {

@@ -14,6 +14,7 @@ use crate::pool::failure::Class;
 use crate::pool::state::{Cooldown, Machine, Standing};
 use crate::runtime::account::AccountState;
 use crate::runtime::board::Board;
+use crate::runtime::catalog;
 use crate::runtime::handle::UpstreamHandle;
 use crate::runtime::kept::Kept;
 use crate::runtime::lane::ModelState;
@@ -228,6 +229,15 @@ impl Registry {
             }
         }
         (Arc::new(state), kept.renamed)
+    }
+
+    /// Gives an upstream the list of models that an earlier run heard, until it is heard itself.
+    pub fn restore_catalog(&self, upstream: &UpstreamHandle) {
+        let kept = self.kept.lock().catalogs.remove(&upstream.id);
+        if let Some(record) = kept {
+            let at = record.at;
+            upstream.restore(catalog::list(record), at);
+        }
     }
 
     /// Keeps why the account can't be used, or forgets it where it can.

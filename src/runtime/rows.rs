@@ -1,13 +1,14 @@
 //! What selection reads of a route's accounts, row by row in the order of its seats: what the file says, and where on the
 //! board their cells are.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use crate::base::time::Timestamp;
 use crate::pool::candidate::{Fixed, Verdict, share};
 use crate::pool::select::Best;
 use crate::runtime::board::{AccountCell, Board, InFlight, Spots, adjoins};
 use crate::runtime::lane::{LaneCell, ModelState};
+use crate::runtime::numbers::AccountSet;
 use crate::runtime::snapshot::Seat;
 
 /// The rows of one step of a route.
@@ -118,6 +119,11 @@ impl Rows {
         self.places[index].number
     }
 
+    /// The calls in flight of the account at this index.
+    pub fn in_flight(&self, index: usize) -> u32 {
+        self.in_flight.of(self.places[index].number).count()
+    }
+
     /// How the one at this index stands.
     #[inline]
     pub fn verdict(&self, index: usize, now: Timestamp) -> Verdict {
@@ -133,32 +139,87 @@ impl Rows {
         share(lane.remaining, lane.health)
     }
 
-    /// Tells of each in order, until it is told to stop: its index, how it stands, its calls in flight. Whom `skip` names by number is excluded.
+    /// Tells of each from the index `from` on, in order, until it is told to stop: its index, how it stands, its calls in
+    /// flight. Whom `mask` leaves out is excluded.
     #[inline]
     pub fn each<B>(
         &self,
+        from: usize,
+        mask: &Mask<'_>,
         now: Timestamp,
-        skip: impl Fn(u32) -> bool,
         mut told: impl FnMut(usize, Verdict, u32) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
-        for run in &self.runs {
-            let (first, len) = (run.first, run.len);
-            let places = &self.places[first..first + len];
-            let (row, number) = (places[0].row, places[0].number);
-            let accounts = self.accounts.run(row, len);
-            let cells = accounts.iter().zip(self.lanes.run(row, len));
-            let cells = cells.zip(self.in_flight.run(number, len));
-            for ((index, place), ((account, lane), in_flight)) in (first..).zip(places).zip(cells) {
-                let in_flight = in_flight.count();
-                let verdict = if skip(place.number) {
-                    Verdict::Excluded
-                } else {
-                    place.verdict(account, lane, in_flight, now)
-                };
-                told(index, verdict, in_flight)?;
+        let first = self.runs.partition_point(|run| run.first + run.len <= from);
+        for run in &self.runs[first..] {
+            let first = run.first.max(from);
+            let span = first..run.first + run.len;
+            let number = self.places[first].number;
+            // Who was tried is in few runs; the others are walked without looking for them.
+            match mask.key {
+                _ if mask.touches(number, span.len()) => {
+                    self.span(span, now, |n| mask.leaves_out(n), &mut told)?;
+                }
+                Some(key) => self.span(span, now, |n| !key.contains(n), &mut told)?,
+                None => self.span(span, now, |_| false, &mut told)?,
             }
         }
         ControlFlow::Continue(())
+    }
+
+    #[inline]
+    fn span<B>(
+        &self,
+        span: Range<usize>,
+        now: Timestamp,
+        skip: impl Fn(u32) -> bool,
+        told: &mut impl FnMut(usize, Verdict, u32) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        let (first, len) = (span.start, span.len());
+        let places = &self.places[span];
+        let (row, number) = (places[0].row, places[0].number);
+        let cells = self
+            .accounts
+            .run(row, len)
+            .iter()
+            .zip(self.lanes.run(row, len));
+        let cells = cells.zip(self.in_flight.run(number, len));
+        for ((index, place), ((account, lane), in_flight)) in (first..).zip(places).zip(cells) {
+            let in_flight = in_flight.count();
+            let verdict = if skip(place.number) {
+                Verdict::Excluded
+            } else {
+                place.verdict(account, lane, in_flight, now)
+            };
+            told(index, verdict, in_flight)?;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Whom a request leaves out, by the accounts' numbers.
+#[derive(Debug, Clone, Copy)]
+pub struct Mask<'a> {
+    /// Everybody.
+    pub all: bool,
+    /// Those that are not among these; `None` is nobody.
+    pub key: Option<&'a AccountSet>,
+    /// These.
+    pub tried: &'a [u32],
+}
+
+impl Mask<'_> {
+    /// Whether it leaves this one out.
+    #[inline]
+    pub fn leaves_out(&self, account: u32) -> bool {
+        self.all
+            || self.key.is_some_and(|key| !key.contains(account))
+            || (!self.tried.is_empty() && self.tried.contains(&account))
+    }
+
+    /// Whether more than the key says is to be asked of some of so many from this number on.
+    fn touches(&self, number: u32, len: usize) -> bool {
+        let mut tried = self.tried.iter();
+        self.all || tried.any(|account| (account.wrapping_sub(number) as usize) < len)
     }
 }
 

@@ -87,9 +87,9 @@ impl KeyEntry {
         self.models.iter().any(|glob| glob.matches(model))
     }
 
-    /// Whether the key may use every account.
-    pub fn may_use_all(&self) -> bool {
-        self.accounts.is_none()
+    /// The accounts that it may use; `None` is every account.
+    pub fn accounts(&self) -> Option<&AccountSet> {
+        self.accounts.as_deref()
     }
 
     /// Whether the key may use the account of this number.

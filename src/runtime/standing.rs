@@ -1,6 +1,9 @@
 //! What a person does to an account, and how its standing outlives the program.
 
+use std::borrow::Cow;
+
 use crate::base::time::Timestamp;
+use crate::pool::candidate::Verdict;
 use crate::pool::state::{Machine, Standing};
 use crate::runtime::Runtime;
 use crate::runtime::account::AccountState;
@@ -55,6 +58,35 @@ pub(super) fn machine(record: &StandingRecord, same: bool, now: Timestamp) -> Ma
     Machine::standing(standing, record.since, paused, words.contains(&TRIAL))
 }
 
+impl AccountState {
+    /// A verdict of selection in words, with what selection need not know: what a person must do, what brought a cooldown.
+    pub fn verdict(&self, model: &str, verdict: Verdict) -> Cow<'static, str> {
+        match verdict {
+            Verdict::NeedsPerson => {
+                self.look(|machine| match (machine.paused, &machine.standing) {
+                    (Some(_), _) => "paused by a person".into(),
+                    (None, Standing::Disabled(why)) => format!("disabled: {why}").into(),
+                    (None, Standing::NeedsLogin) => "needs_login: its sign-in is refused".into(),
+                    (None, Standing::NeedsVerification(_)) => {
+                        "needs_verification: the provider wants to see a person".into()
+                    }
+                    // It was released in between.
+                    (None, Standing::Active) => verdict.text(),
+                })
+            }
+            Verdict::Cooling(until) => self.look(|machine| {
+                let pair = machine.models.get(model);
+                let mut benches = machine.whole.iter().chain(pair);
+                match benches.find(|bench| bench.until == until) {
+                    Some(bench) => format!("{} ({})", verdict.text(), bench.class.as_str()).into(),
+                    None => verdict.text(),
+                }
+            }),
+            verdict => verdict.text(),
+        }
+    }
+}
+
 impl Runtime {
     /// Ends every bench of the account; one that waited for a person is back on trial. Its quotas are asked for anew.
     pub fn release(&self, account: &AccountState) {
@@ -92,6 +124,10 @@ impl Runtime {
             self.registry.keep_standing(account);
             tracing::info!(account = %account.id, "account resumed");
             self.freed();
+            // Nobody asked for them while it was paused.
+            if account.can_be_asked() {
+                self.ask_quota(&account.id);
+            }
         }
         news
     }

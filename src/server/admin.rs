@@ -4,11 +4,14 @@ mod accounts;
 mod edits;
 mod explain;
 mod keys;
+mod logs;
 mod pick;
+mod plan;
 mod status;
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use http::{Method, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
@@ -42,14 +45,22 @@ pub struct Operation {
     pub run: fn(&Gateway, &Params) -> Result<Value, Refusal>,
 }
 
-/// What an operation is given by path and query, by name.
+/// What an operation is given: by path and query, by name, and the request's body.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Params(BTreeMap<String, String>);
+pub struct Params {
+    given: BTreeMap<String, String>,
+    body: Bytes,
+}
 
 impl Params {
+    /// The request's body; empty where it had none.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// A text that may be missing.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.given.get(name).map(String::as_str)
     }
 
     /// A text that must be there.
@@ -125,6 +136,42 @@ pub const OPERATIONS: &[Operation] = &[
         run: |gateway, _| Ok(status::status(gateway)),
     },
     Operation {
+        name: "plan",
+        method: Method::POST,
+        path: "/plan",
+        query: &[],
+        summary: "tell what a configuration would change here",
+        role: Role::Read,
+        run: plan::plan,
+    },
+    Operation {
+        name: "reload",
+        method: Method::POST,
+        path: "/reload",
+        query: &[],
+        summary: "read the configuration files now",
+        role: Role::Write,
+        run: plan::reload,
+    },
+    Operation {
+        name: "account list",
+        method: Method::GET,
+        path: "/accounts",
+        query: &[],
+        summary: "every account's state and quotas",
+        role: Role::Read,
+        run: |gateway, _| Ok(accounts::list(gateway)),
+    },
+    Operation {
+        name: "account show",
+        method: Method::GET,
+        path: "/accounts/{name}",
+        query: &[],
+        summary: "an account's state and quotas",
+        role: Role::Read,
+        run: accounts::show,
+    },
+    Operation {
         name: "account release",
         method: Method::POST,
         path: "/accounts/{name}/release",
@@ -174,7 +221,7 @@ pub const OPERATIONS: &[Operation] = &[
         method: Method::POST,
         path: "/accounts/{name}/refresh",
         query: &[],
-        summary: "ask for an account's quotas now",
+        summary: "ask an account's upstream for token, project, models and quotas now, and tell what it said",
         role: Role::Write,
         run: accounts::refresh,
     },
@@ -186,6 +233,27 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "draw accounts for a model as requests would, and count",
         role: Role::Read,
         run: pick::pick,
+    },
+    Operation {
+        name: "logs",
+        method: Method::GET,
+        path: "/requests",
+        query: &[
+            "model", "account", "key", "status", "since", "until", "before", "limit",
+        ],
+        summary: "the requests of the log, newest first",
+        role: Role::Read,
+        run: logs::logs,
+    },
+    Operation {
+        name: "request body",
+        method: Method::GET,
+        path: "/requests/{id}/body",
+        query: &[],
+        summary: "what a request's client sent and was sent, where bodies are kept; each look is logged",
+        // It changes nothing, but shows what was said.
+        role: Role::Write,
+        run: logs::body,
     },
     Operation {
         name: "explain",
@@ -221,7 +289,7 @@ pub const OPERATIONS: &[Operation] = &[
 /// # Errors
 /// 404 for an unknown path, 405 for a known one with another method, 400 for a query that it does not know, else what the
 /// operation says.
-pub fn run(gateway: &Gateway, method: &Method, uri: &Uri) -> Result<Value, Refusal> {
+pub fn run(gateway: &Gateway, method: &Method, uri: &Uri, body: Bytes) -> Result<Value, Refusal> {
     let path = uri.path().strip_prefix(BASE);
     let mut known = path
         .into_iter()
@@ -234,7 +302,7 @@ pub fn run(gateway: &Gateway, method: &Method, uri: &Uri) -> Result<Value, Refus
     if known.peek().is_none() {
         return Err(Refusal::not_found("there is no operation at this path"));
     }
-    let (operation, mut params) = known
+    let (operation, mut given) = known
         .find(|(operation, _)| operation.method == *method)
         .ok_or_else(|| {
             let message = format!("this path does not take {method}");
@@ -250,9 +318,9 @@ pub fn run(gateway: &Gateway, method: &Method, uri: &Uri) -> Result<Value, Refus
             let message = format!("`{name}` is no parameter of this operation");
             return Err(Refusal::mistake(message));
         }
-        params.insert(name.to_owned(), decoded(value));
+        given.insert(name.to_owned(), decoded(value));
     }
-    (operation.run)(gateway, &Params(params))
+    (operation.run)(gateway, &Params { given, body })
 }
 
 /// The copy's name in the state folder.
@@ -313,13 +381,11 @@ mod tests {
                 assert_ne!(operation.name, other.name);
                 assert!(operation.path != other.path || operation.method != other.method);
             }
-            let changes = operation.role == Role::Write;
-            assert_eq!(
-                operation.method == Method::POST,
-                changes,
-                "{}",
-                operation.name
-            );
+            // What changes something is asked by POST, and so is a question with a body.
+            let posted = operation.method == Method::POST;
+            let write = operation.role == Role::Write;
+            let named = ["request body", "plan"].contains(&operation.name);
+            assert!(posted == write || named, "{}", operation.name);
         }
     }
 }

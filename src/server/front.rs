@@ -12,10 +12,11 @@ use warp::reply::Response;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::id::RequestId;
 use crate::base::time::Timestamp;
+use crate::config::model::LogBodies;
 use crate::dispatch::{Answered, Asker};
 use crate::runtime::metrics::fault;
 use crate::runtime::snapshot::{KeyEntry, Snapshot};
-use crate::server::{Gateway, auth, body, front_of, reply};
+use crate::server::{Gateway, auth, body, front_of, reply, session};
 use crate::wire::front::Front;
 use crate::{ir, wire};
 
@@ -58,22 +59,32 @@ async fn decode<B: Buf>(
         .get(CONTENT_LENGTH)
         .and_then(|n| n.to_str().ok())
         .and_then(|n| n.parse().ok());
+    let mut kept = None;
     let read = async {
         let bytes = body::read(body, length, snapshot.config.server.max_body).await?;
+        if snapshot.config.state.log_bodies != LogBodies::None {
+            kept = Some(bytes.clone());
+        }
         front.decode_request(&bytes)
     };
-    match read.await {
-        Ok(request) => Ok((
-            Asker {
-                id,
-                snapshot,
-                key,
-                front,
-            },
-            request,
-        )),
+    let read = read.await;
+    let asker = Asker {
+        id,
+        snapshot,
+        key,
+        front,
+        body: kept,
+    };
+    match read {
+        Ok(mut request) => {
+            // What the body says of its conversation goes first: it is the dialect's own word.
+            if request.conversation.is_none() {
+                request.conversation = session::named(headers).map(str::to_owned);
+            }
+            Ok((asker, request))
+        }
         Err(error) => {
-            gateway.dispatcher.refused(id, front, &key, &error);
+            gateway.dispatcher.refused(asker, &error);
             Err(error)
         }
     }

@@ -3,7 +3,7 @@
 //! Labels are bounded whatever clients send: names of upstreams and models come from the file, everything else from lists of
 //! the program. No account and no key is named.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use warp::reply::Response;
@@ -12,7 +12,6 @@ use crate::base::metrics::Kind::{Counter, Gauge, Histogram};
 use crate::base::metrics::{Page, seconds};
 use crate::base::time::Timestamp;
 use crate::pool::report::State;
-use crate::runtime::account::AccountState;
 use crate::runtime::metrics::ModelCounts;
 use crate::runtime::snapshot::{Seat, Snapshot};
 use crate::server::{Gateway, reply};
@@ -216,7 +215,7 @@ impl<'a> Tally<'a> {
             tally.states.insert(id.as_str(), [0; STATES.len()]);
             tally.calls.insert(id.as_str(), 0);
         }
-        let seats = seats(snapshot);
+        let closed = closed_seats(snapshot, now);
         for (id, account) in &snapshot.config.accounts {
             let Some(states) = tally.states.get_mut(account.upstream.as_str()) else {
                 continue;
@@ -225,9 +224,7 @@ impl<'a> Tally<'a> {
                 states[place(&State::Paused)] += 1;
                 continue;
             };
-            let of = seats
-                .get(&Arc::as_ptr(account))
-                .map_or(&[][..], Vec::as_slice);
+            let of = closed.get(&account.number).map_or(&[][..], Vec::as_slice);
             let offers = of.iter().map(|seat| seat.offer(now));
             states[place(&account.report(offers, now).state)] += 1;
             if let Some(calls) = tally.calls.get_mut(account.upstream.as_str()) {
@@ -247,22 +244,29 @@ fn place(state: &State) -> usize {
     STATES.iter().position(|s| *s == name).unwrap_or_default()
 }
 
-/// Each account's seats over all routes, those of a model that several routes lead to more than once.
-fn seats(snapshot: &Snapshot) -> HashMap<*const AccountState, Vec<&Seat>> {
-    let mut seats: HashMap<_, Vec<&Seat>> = HashMap::with_capacity(snapshot.accounts.len());
-    let mut seen = std::collections::HashSet::new();
-    for route in snapshot
+/// The seats of each account none of whose models can serve, by its number. Those of the others do not matter, since such
+/// an account is as a whole what its machine says: so the many that are well cost a look at one of their models.
+fn closed_seats(snapshot: &Snapshot, now: Timestamp) -> HashMap<u32, Vec<&Seat>> {
+    let mut seen = HashSet::new();
+    let routes: Vec<_> = snapshot
         .routes()
         .filter(|route| seen.insert(Arc::as_ptr(route)))
-    {
-        for seat in route.targets.iter().flat_map(|target| &target.seats) {
-            seats
-                .entry(Arc::as_ptr(&seat.account))
-                .or_default()
-                .push(seat);
+        .collect();
+    let seats = || {
+        let targets = routes.iter().flat_map(|route| &route.targets);
+        targets.flat_map(|target| &target.seats)
+    };
+    let mut open = HashSet::with_capacity(snapshot.accounts.len());
+    for seat in seats() {
+        if !open.contains(&seat.number) && seat.lane.view(seat.credits, now).ready_at <= now {
+            open.insert(seat.number);
         }
     }
-    seats
+    let mut closed: HashMap<u32, Vec<&Seat>> = HashMap::new();
+    for seat in seats().filter(|seat| !open.contains(&seat.number)) {
+        closed.entry(seat.number).or_default().push(seat);
+    }
+    closed
 }
 
 fn store(page: &mut Page, health: &Health) {

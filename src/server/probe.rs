@@ -17,6 +17,9 @@ struct Health {
     generation: u64,
     revision: String,
     reload: &'static str,
+    /// The codes of what is wrong with the files, where they were refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<&'static str>,
     store: &'static str,
 }
 
@@ -24,15 +27,17 @@ struct Health {
 pub fn health(gateway: &Gateway) -> Response {
     let runtime = &gateway.dispatcher.runtime;
     let snapshot = runtime.snapshot();
+    let reload = runtime.reload.lock().clone();
     let health = Health {
         status: "ok",
         generation: snapshot.generation,
         revision: hex(&snapshot.revision[..6]),
-        reload: if runtime.reload.lock().errors.is_empty() {
+        reload: if reload.errors.is_empty() {
             "ok"
         } else {
             "refused"
         },
+        errors: reload.codes.iter().map(|code| code.as_str()).collect(),
         store: if runtime.store.health().is_ok() {
             "ok"
         } else {

@@ -22,7 +22,12 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A JSON body with this status.
 pub fn json(status: StatusCode, body: Vec<u8>, request: RequestId) -> Response {
-    let mut response = Response::new(Bytes::from(body).into());
+    shared(status, body.into(), request)
+}
+
+/// The same with a body that others hold too.
+fn shared(status: StatusCode, body: Bytes, request: RequestId) -> Response {
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, JSON);
@@ -91,7 +96,7 @@ pub fn error(front: Front, error: &Error, request: RequestId) -> Response {
 /// An answer, whole or streamed.
 pub fn answer(front: Front, answered: Answered, request: RequestId) -> Response {
     let mut response = match answered.answer {
-        Answer::Whole(body) => json(StatusCode::OK, body, request),
+        Answer::Whole(body) => shared(StatusCode::OK, body, request),
         Answer::Stream(relay) => {
             // warp's body wants `Sync`; the stream is only ever polled by its connection.
             let body = SyncStream::new(Box::pin(

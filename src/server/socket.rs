@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Collected, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -19,6 +19,9 @@ use tokio::net::UnixListener;
 use crate::base::metrics::Page;
 use crate::base::task::Tasks;
 use crate::server::{Gateway, admin, metrics};
+
+/// Largest body of a request in bytes: a configuration is not larger.
+const MAX_BODY: usize = 64 << 20;
 
 /// The socket's place in the state folder.
 pub fn path(state: &Path) -> PathBuf {
@@ -70,7 +73,15 @@ async fn answer(
     if (&method, uri.path()) == (&http::Method::GET, "/metrics") {
         return Ok(scraped(gateway).await);
     }
-    let done = tokio::task::spawn_blocking(move || admin::run(&gateway, &method, &uri)).await;
+    let body = Limited::new(request.into_body(), MAX_BODY).collect().await;
+    let done = match body.map(Collected::to_bytes) {
+        Ok(body) => {
+            tokio::task::spawn_blocking(move || admin::run(&gateway, &method, &uri, body)).await
+        }
+        Err(error) => Ok(Err(admin::Refusal::mistake(format!(
+            "the request's body can't be read: {error}"
+        )))),
+    };
     let (status, body) = match done {
         Ok(Ok(value)) => (StatusCode::OK, value.to_string()),
         Ok(Err(refusal)) => (refusal.status, refusal.body()),

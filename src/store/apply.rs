@@ -9,8 +9,8 @@ use super::crypt::DataKey;
 use super::open::Fault;
 use super::record::SignatureRecord;
 use super::table::{
-    self, ACCOUNT, BUDGET, COOLDOWN, META, META_GENERATION, META_KEY, ORPHAN, QUOTA, SIGNATURE,
-    SIGNATURE_BY_AGE, SIGNATURE_BY_CALL, SIGNATURE_SEEN, STANDING, Seen, TOKEN,
+    self, ACCOUNT, BUDGET, CATALOG, COOLDOWN, META, META_GENERATION, META_KEY, ORPHAN, QUOTA,
+    SIGNATURE, SIGNATURE_BY_AGE, SIGNATURE_BY_CALL, SIGNATURE_SEEN, STANDING, Seen, TOKEN,
 };
 use crate::base::id::AccountId;
 use crate::base::time::Timestamp;
@@ -85,6 +85,10 @@ pub(super) fn state(
             Change::Standing(record) => {
                 let mut standings = txn.open_table(STANDING)?;
                 put(&mut standings, record.account.as_str(), record)?
+            }
+            Change::Catalog(record) => {
+                let mut catalogs = txn.open_table(CATALOG)?;
+                put(&mut catalogs, record.upstream.as_str(), record)?
             }
             Change::NoStanding(account) => {
                 txn.open_table(STANDING)?.remove(account.as_str())?;
@@ -189,12 +193,12 @@ fn touch(
 fn present(txn: &WriteTransaction, names: &[AccountId], at: Timestamp) -> Result<(), Fault> {
     let present: BTreeSet<&str> = names.iter().map(AccountId::as_str).collect();
     let mut known = BTreeSet::new();
-    for name in [TOKEN, ACCOUNT, STANDING] {
+    for name in table::BY_ACCOUNT {
         for row in txn.open_table(name)?.range::<&str>(..)? {
             known.insert(row?.0.value().to_owned());
         }
     }
-    for name in [QUOTA, COOLDOWN] {
+    for name in table::BY_ACCOUNT_AND_MODEL {
         for row in txn.open_table(name)?.range::<(&str, &str)>(..)? {
             let account = row?.0;
             if !known.contains(account.value().0) {

@@ -2,10 +2,10 @@
 
 use super::queue::Ack;
 use super::record::{
-    AccountRecord, BudgetOwner, BudgetRecord, CooldownRecord, QuotaRecord, SignatureRecord,
-    StandingRecord, TokenRecord,
+    AccountRecord, BudgetOwner, BudgetRecord, CatalogRecord, CooldownRecord, QuotaRecord,
+    SignatureRecord, StandingRecord, TokenRecord,
 };
-use crate::base::id::{AccountId, KeyId, ModelName};
+use crate::base::id::{AccountId, KeyId, ModelName, UpstreamId};
 use crate::base::time::Timestamp;
 
 /// The row that a change is of: a later change of the same row replaces an earlier one.
@@ -18,6 +18,7 @@ pub(super) enum Row {
     Signature(KeyId, [u8; 32]),
     Generation,
     Standing(AccountId),
+    Catalog(UpstreamId),
     Present,
     Budget(BudgetOwner),
 }
@@ -37,6 +38,7 @@ pub(super) enum Change {
     Generation(u64),
     Standing(StandingRecord),
     NoStanding(AccountId),
+    Catalog(CatalogRecord),
     /// The accounts that the configuration names, and since when.
     Present(Vec<AccountId>, Timestamp),
     Budget(BudgetRecord),
@@ -57,6 +59,7 @@ impl Change {
             Self::Generation(_) => Row::Generation,
             Self::Standing(r) => Row::Standing(r.account.clone()),
             Self::NoStanding(account) => Row::Standing(account.clone()),
+            Self::Catalog(r) => Row::Catalog(r.upstream.clone()),
             Self::Present(..) => Row::Present,
             Self::Budget(r) => Row::Budget(r.owner.clone()),
             Self::NoBudget(owner) => Row::Budget(owner.clone()),
@@ -67,6 +70,7 @@ impl Change {
     pub(super) fn weight(&self) -> usize {
         match self {
             Self::Signature(r) => r.weight(),
+            Self::Catalog(r) => r.weight(),
             Self::Present(names, _) => 200 + 64 * names.len(),
             _ => 200,
         }

@@ -72,14 +72,16 @@ pub(super) struct Sizes {
     pub(super) rows: u64,
     /// Of sums.
     pub(super) usage: u64,
-    /// The most that both ever were together: the file has pages for so much, since it does not shrink.
+    /// Of bodies.
+    pub(super) bodies: u64,
+    /// The most that all ever were together: the file has pages for so much, since it does not shrink.
     pub(super) peak: u64,
 }
 
 impl Sizes {
-    /// Both together.
+    /// All together.
     pub(super) fn total(self) -> u64 {
-        self.rows + self.usage
+        self.rows + self.usage + self.bodies
     }
 
     /// As kept; none in a new file.

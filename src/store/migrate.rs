@@ -4,19 +4,20 @@
 //! was cut off, since the schema's number changes last.
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use serde::{Deserialize, Serialize};
 
 use super::log::{self, Sizes};
-use super::open::Fault;
+use super::open::{self, Fault};
 use super::record::{LogRecord, TryRecord};
-use super::table::{self, BUDGET, META, META_NEEDS, META_SCHEMA, ORPHAN, STANDING, USAGE};
+use super::table::{self, META, META_NEEDS, META_SCHEMA, META_SIZES, USAGE};
 
 /// A step from one schema to the next.
 pub(super) type Migration = fn(&Database) -> Result<(), Fault>;
 
 /// The steps of `agp.redb`.
-pub(super) const STATE: &[Migration] = &[standings, budgets];
+pub(super) const STATE: &[Migration] = &[lay_state_tables, lay_state_tables];
 /// The steps of `agp-log.redb`.
-pub(super) const LOG: &[Migration] = &[numbered_rows];
+pub(super) const LOG: &[Migration] = &[numbered_rows, bodies];
 
 /// Rows moved in one transaction.
 const CHUNK: usize = 4096;
@@ -54,19 +55,42 @@ pub(super) fn mark(txn: &WriteTransaction, schema: u32) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Schema 2 of the state file: why accounts are out of use, and when they left the configuration.
-fn standings(db: &Database) -> Result<(), Fault> {
+/// A schema of the state file that only brings new tables: 2 those of standings and orphans, 3 those of
+/// catalogs and of budgets: an older agp would spend without booking.
+fn lay_state_tables(db: &Database) -> Result<(), Fault> {
     let txn = db.begin_write()?;
-    txn.open_table(STANDING)?;
-    txn.open_table(ORPHAN)?;
+    open::lay_state(&txn)?;
     txn.commit()?;
     Ok(())
 }
 
-/// Schema 3 of the state file: what keys and groups have used. An older agp would spend without booking.
-fn budgets(db: &Database) -> Result<(), Fault> {
+/// [`Sizes`] before schema 3 of the log.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct OldSizes {
+    pub(super) rows: u64,
+    pub(super) usage: u64,
+    pub(super) peak: u64,
+}
+
+/// Schema 3 of the log: bodies.
+fn bodies(db: &Database) -> Result<(), Fault> {
     let txn = db.begin_write()?;
-    txn.open_table(BUDGET)?;
+    open::lay_log(&txn)?;
+    let old: Option<OldSizes> = {
+        let meta = txn.open_table(META)?;
+        let found = meta.get(META_SIZES)?;
+        found.and_then(|value| table::decode(value.value()))
+    };
+    // Where the step before has only just been taken, they have their new form already.
+    if let Some(old) = old {
+        let sizes = Sizes {
+            rows: old.rows,
+            usage: old.usage,
+            bodies: 0,
+            peak: old.peak,
+        };
+        sizes.store(&txn)?;
+    }
     txn.commit()?;
     Ok(())
 }

@@ -4,12 +4,14 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use parking_lot::RwLock;
-use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
+use redb::{
+    Database, Key, ReadTransaction, ReadableDatabase, TableDefinition, Value, WriteTransaction,
+};
 
 use super::StoreError;
 use super::migrate;
 use super::place::{NEW_FILE, Place, is_unborn};
-use super::table::{self, META, META_NEEDS, META_SCHEMA};
+use super::table::{self, META, META_NEEDS, META_SCHEMA, Visit};
 
 /// Why an operation on a file failed.
 #[derive(Debug)]
@@ -98,33 +100,40 @@ impl Fault {
     }
 }
 
-/// Opens each table of `agp.redb`, in a transaction that writes (which makes it) or reads (which checks it).
-macro_rules! each_state_table {
-    ($txn:expr) => {
-        $txn.open_table(table::TOKEN)?;
-        $txn.open_table(table::ACCOUNT)?;
-        $txn.open_table(table::QUOTA)?;
-        $txn.open_table(table::COOLDOWN)?;
-        $txn.open_table(table::STANDING)?;
-        $txn.open_table(table::ORPHAN)?;
-        $txn.open_table(table::BUDGET)?;
-        $txn.open_table(table::SIGNATURE)?;
-        $txn.open_table(table::SIGNATURE_SEEN)?;
-        $txn.open_table(table::SIGNATURE_BY_AGE)?;
-        $txn.open_table(table::SIGNATURE_BY_CALL)?;
-    };
+/// Makes each table that is not there.
+struct Lay<'a>(&'a WriteTransaction);
+
+impl Visit for Lay<'_> {
+    fn table<K: Key + 'static, V: Value + 'static>(
+        &mut self,
+        table: TableDefinition<'static, K, V>,
+    ) -> Result<(), Fault> {
+        self.0.open_table(table)?;
+        Ok(())
+    }
 }
 
-/// The same for `agp-log.redb`.
-macro_rules! each_log_table {
-    ($txn:expr) => {
-        $txn.open_table(table::LOG)?;
-        $txn.open_table(table::LOG_BY_ID)?;
-        $txn.open_table(table::LOG_BY_VALUE)?;
-        $txn.open_table(table::LOG_SPAN)?;
-        $txn.open_table(table::TRY)?;
-        $txn.open_table(table::USAGE)?;
-    };
+/// Checks that each table is there, with the right types.
+struct Verify<'a>(&'a ReadTransaction);
+
+impl Visit for Verify<'_> {
+    fn table<K: Key + 'static, V: Value + 'static>(
+        &mut self,
+        table: TableDefinition<'static, K, V>,
+    ) -> Result<(), Fault> {
+        self.0.open_table(table)?;
+        Ok(())
+    }
+}
+
+/// Lays the tables of `agp.redb`; those that are there stay.
+pub(super) fn lay_state(txn: &WriteTransaction) -> Result<(), Fault> {
+    table::visit_state(&mut Lay(txn))
+}
+
+/// Lays the tables of `agp-log.redb`; those that are there stay.
+pub(super) fn lay_log(txn: &WriteTransaction) -> Result<(), Fault> {
+    table::visit_log(&mut Lay(txn))
 }
 
 /// An open file that can be closed and opened again while others read it.
@@ -147,14 +156,8 @@ impl File {
             place,
             schema: table::STATE_SCHEMA,
             steps: migrate::STATE,
-            tables: |txn| {
-                each_state_table!(txn);
-                Ok(())
-            },
-            verify: |txn| {
-                each_state_table!(txn);
-                Ok(())
-            },
+            tables: lay_state,
+            verify: |txn| table::visit_state(&mut Verify(txn)),
             db: RwLock::new(None),
         }
     }
@@ -165,14 +168,8 @@ impl File {
             place,
             schema: table::LOG_SCHEMA,
             steps: migrate::LOG,
-            tables: |txn| {
-                each_log_table!(txn);
-                Ok(())
-            },
-            verify: |txn| {
-                each_log_table!(txn);
-                Ok(())
-            },
+            tables: lay_log,
+            verify: |txn| table::visit_log(&mut Verify(txn)),
             db: RwLock::new(None),
         }
     }

@@ -6,11 +6,12 @@ use serde::de::DeserializeOwned;
 use super::crypt::DataKey;
 use super::open::Fault;
 use super::record::{
-    AccountRecord, BudgetRecord, CooldownRecord, QuotaRecord, SignatureRecord, StandingRecord,
+    AccountRecord, BudgetRecord, CatalogRecord, CooldownRecord, QuotaRecord, SignatureRecord,
+    StandingRecord,
 };
 use super::table::{
-    self, ACCOUNT, BUDGET, COOLDOWN, Grown, META, META_GENERATION, META_KEY, QUOTA, SIGNATURE,
-    SIGNATURE_BY_AGE, SIGNATURE_BY_CALL, SIGNATURE_SEEN, STANDING, Seen, TOKEN, USAGE,
+    self, ACCOUNT, BUDGET, CATALOG, COOLDOWN, Grown, META, META_GENERATION, META_KEY, QUOTA,
+    SIGNATURE, SIGNATURE_BY_AGE, SIGNATURE_BY_CALL, SIGNATURE_SEEN, STANDING, Seen, TOKEN, USAGE,
 };
 use super::usage::{RollUp, UsageBucket, UsageSums, quarter, quarter_start};
 use super::{Learned, Options};
@@ -74,6 +75,10 @@ pub(super) fn learned(
     for row in txn.open_table(BUDGET)?.range::<&[u8]>(..)? {
         let record: Option<BudgetRecord> = table::decode(row?.1.value());
         keep(record, &mut out.budgets, &mut out.unreadable);
+    }
+    for row in txn.open_table(CATALOG)?.range::<&str>(..)? {
+        let record: Option<CatalogRecord> = table::decode(row?.1.value());
+        keep(record, &mut out.catalogs, &mut out.unreadable);
     }
     let Some(key) = key else {
         return Ok(out);

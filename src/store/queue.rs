@@ -9,11 +9,17 @@ use std::time::Instant;
 use parking_lot::{Condvar, Mutex};
 
 use super::StoreError;
+use super::body::Waiting;
 use super::change::{Change, Item, Row};
 use super::record::LogRecord;
 
 /// Most writes in one transaction.
 pub(super) const BATCH: usize = 2048;
+
+/// Most bodies that are packed in one go.
+const BODIES: usize = 256;
+/// About how many bytes of them, before they are packed.
+const BODY_BYTES: usize = 4 << 20;
 
 /// Where a durable write's outcome is sent. The channel holds one, so sending never blocks.
 pub(super) type Ack = SyncSender<Result<(), StoreError>>;
@@ -60,6 +66,8 @@ struct Inner {
     /// Rows and bytes that the writer has taken and not yet reported done: they count against the bounds.
     taken_logs: usize,
     taken_bytes: usize,
+    bodies: VecDeque<Waiting>,
+    bodies_since: Option<Instant>,
     flushes: Vec<Ack>,
     /// Whether rows are to be forgotten before the next look is due.
     trim_asked: bool,
@@ -135,6 +143,20 @@ impl Queue {
         }
     }
 
+    /// Queues bodies, which hold their room already; `false` once the writer has ended.
+    pub(super) fn body(&self, body: Waiting) -> bool {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            return false;
+        }
+        inner.bodies.push_back(body);
+        if inner.bodies_since.is_none() {
+            inner.bodies_since = Some(Instant::now());
+            self.wake.notify_one();
+        }
+        true
+    }
+
     /// Asks the writer to write all that waits now.
     pub(super) fn flush(&self, ack: Ack) {
         let mut inner = self.inner.lock();
@@ -173,6 +195,7 @@ impl Queue {
         inner.rows.clear();
         inner.order.clear();
         inner.logs.clear();
+        inner.bodies.clear();
         inner.flushes.clear();
         (inner.row_bytes, inner.log_bytes, inner.urgent) = (0, 0, 0);
     }
@@ -184,34 +207,14 @@ impl Queue {
 
     /// Both backlogs, rows first.
     pub(super) fn backlogs(&self) -> (Backlog, Backlog) {
-        let inner = self.inner.lock();
-        let rows = Backlog {
-            len: inner.rows.len(),
-            since: inner.rows_since,
-            urgent: inner.urgent > 0,
-        };
-        let logs = Backlog {
-            len: inner.logs.len(),
-            since: inner.logs_since,
-            urgent: false,
-        };
-        (rows, logs)
+        self.inner.lock().backlogs()
     }
 
     /// Sleeps until `due` says that it is time, or somebody closes or flushes. `due` is asked again at every change.
     pub(super) fn wait(&self, mut due: impl FnMut(Backlog, Backlog) -> Instant) {
         let mut inner = self.inner.lock();
         while !inner.closing && inner.flushes.is_empty() && !inner.trim_asked {
-            let rows = Backlog {
-                len: inner.rows.len(),
-                since: inner.rows_since,
-                urgent: inner.urgent > 0,
-            };
-            let logs = Backlog {
-                len: inner.logs.len(),
-                since: inner.logs_since,
-                urgent: false,
-            };
+            let (rows, logs) = inner.backlogs();
             let until = due(rows, logs);
             if until <= Instant::now() {
                 return;
@@ -292,6 +295,37 @@ impl Queue {
         }
     }
 
+    /// The oldest bodies: as many as may be packed without keeping others waiting.
+    pub(super) fn take_bodies(&self) -> Vec<Waiting> {
+        let mut inner = self.inner.lock();
+        let (mut taken, mut bytes) = (Vec::new(), 0);
+        while taken.len() < BODIES && bytes < BODY_BYTES {
+            let Some(body) = inner.bodies.pop_front() else {
+                break;
+            };
+            bytes += body.held();
+            taken.push(body);
+        }
+        inner.bodies_since = (!inner.bodies.is_empty()).then(Instant::now);
+        taken
+    }
+
+    /// Puts the bodies taken last back in front.
+    pub(super) fn restore_bodies(&self, bodies: Vec<Waiting>) {
+        let mut inner = self.inner.lock();
+        for body in bodies.into_iter().rev() {
+            inner.bodies.push_front(body);
+        }
+        if inner.bodies_since.is_none() && !inner.bodies.is_empty() {
+            inner.bodies_since = Some(Instant::now());
+        }
+    }
+
+    /// How many bodies wait.
+    pub(super) fn bodies(&self) -> usize {
+        self.inner.lock().bodies.len()
+    }
+
     /// Who waits for a flush.
     pub(super) fn take_flushes(&self) -> Vec<Ack> {
         std::mem::take(&mut self.inner.lock().flushes)
@@ -315,6 +349,21 @@ impl Queue {
 }
 
 impl Inner {
+    fn backlogs(&self) -> (Backlog, Backlog) {
+        let rows = Backlog {
+            len: self.rows.len(),
+            since: self.rows_since,
+            urgent: self.urgent > 0,
+        };
+        let logs = Backlog {
+            len: self.logs.len(),
+            // Bodies go with the rows.
+            since: self.logs_since.into_iter().chain(self.bodies_since).min(),
+            urgent: false,
+        };
+        (rows, logs)
+    }
+
     fn insert(&mut self, row: Row, change: Change, mut acks: Vec<Ack>, front: bool) {
         let merged = if let Some((older, mut waiting)) = self.rows.remove(&row) {
             self.row_bytes = self.row_bytes.saturating_sub(older.weight());

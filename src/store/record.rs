@@ -1,5 +1,6 @@
 //! What is kept, as plain values. Every text that a client or an upstream chose is cut to a bound before it is queued.
 
+mod catalog;
 mod log;
 
 use std::borrow::Cow;
@@ -14,6 +15,7 @@ use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 use crate::ir::SignatureFamily;
 
+pub use catalog::{CatalogModel, CatalogRecord, MAX_MODELS};
 pub use log::{ErrorNote, LogRecord, MAX_TRIES, MAX_VERDICTS, TryRecord, Verdict};
 
 /// Most call ids kept for one signature; the newest stay.

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 
+use super::body;
 use super::index::{self, block_of};
 use super::log::{Sizes, row_size, try_size, usage_size};
 use super::open::Fault;
-use super::record::{CooldownRecord, LogRecord};
+use super::record::{CatalogRecord, CooldownRecord, LogRecord};
 use super::table::{
-    self, ACCOUNT, COOLDOWN, LOG, LOG_BY_ID, ORPHAN, QUOTA, SIGNATURE, SIGNATURE_BY_AGE,
-    SIGNATURE_BY_CALL, SIGNATURE_SEEN, STANDING, Seen, TOKEN, TRY, USAGE,
+    self, BODY, CATALOG, COOLDOWN, LOG, LOG_BY_ID, ORPHAN, SIGNATURE, SIGNATURE_BY_AGE,
+    SIGNATURE_BY_CALL, SIGNATURE_SEEN, Seen, TRY, USAGE,
 };
 use super::usage::quarter;
 use super::{Options, Retention};
@@ -60,9 +61,15 @@ pub(super) fn trim_log(
     let mut sizes = before_all;
     let ceiling = ceiling(sizes, used, retention.log_bytes);
     let oldest = before(now, retention.log_age);
+    // Bodies go first: of what there is for all, they take half at most.
+    let for_bodies = ceiling.map_or(u64::MAX, |bytes| bytes / 2);
+    let body_age = before(now, retention.body_age).as_millis();
+    let bodies = body::trim(txn, body_age, for_bodies, STEP, &mut sizes)?;
     // Sums are small, unless there are very many names: then they take a quarter, and rows the rest.
     let for_usage = ceiling.map_or(u64::MAX, |bytes| bytes / 4);
-    let for_rows = ceiling.map_or(u64::MAX, |bytes| bytes - sizes.usage.min(for_usage));
+    let for_rows = ceiling.map_or(u64::MAX, |bytes| {
+        bytes - sizes.usage.min(for_usage) - sizes.bodies.min(for_bodies)
+    });
     let rows = trim_rows(txn, oldest, retention.log_rows, for_rows, &mut sizes)?;
     let sums = if rows < STEP {
         let oldest = quarter(before(now, usage_age));
@@ -73,7 +80,7 @@ pub(super) fn trim_log(
     if sizes != before_all {
         sizes.store(txn)?;
     }
-    Ok(Step::of(rows + sums))
+    Ok(Step::of(bodies.max(rows + sums)))
 }
 
 /// How many bytes may be kept so that the file does not grow beyond its mark; `None` while it is far from it.
@@ -97,6 +104,7 @@ fn trim_rows(
     let mut log = txn.open_table(LOG)?;
     let mut by_id = txn.open_table(LOG_BY_ID)?;
     let mut tries = txn.open_table(TRY)?;
+    let mut bodies = txn.open_table(BODY)?;
     let mut surplus = log.len()?.saturating_sub(most);
     let mut removed = 0;
     let mut last = None;
@@ -116,6 +124,9 @@ fn trim_rows(
         log.remove(row)?;
         if let Some(record) = record {
             by_id.remove(record.id.as_u128())?;
+            if let Some(gone) = bodies.remove(record.id.as_u128())? {
+                sizes.bodies = sizes.bodies.saturating_sub(body::size(gone.value()));
+            }
         }
         let mut bytes = size;
         tries.retain_in((row, 0)..=(row, u16::MAX), |_, value| {
@@ -181,7 +192,9 @@ pub(super) fn trim_state(
         removed += 1;
     }
     drop(cooldowns);
-    removed += trim_orphans(txn, before(now, orphan_age))?;
+    let left = before(now, orphan_age);
+    removed += trim_orphans(txn, left)?;
+    removed += trim_catalogs(txn, left)?;
     Ok(Step::of(removed))
 }
 
@@ -195,15 +208,28 @@ fn trim_orphans(txn: &WriteTransaction, left: Timestamp) -> Result<usize, Fault>
     if gone.is_empty() {
         return Ok(0);
     }
-    for name in [TOKEN, ACCOUNT, STANDING] {
+    for name in table::BY_ACCOUNT {
         txn.open_table(name)?
             .retain(|account, _| !gone.contains(account))?;
     }
-    for name in [QUOTA, COOLDOWN] {
+    for name in table::BY_ACCOUNT_AND_MODEL {
         txn.open_table(name)?
             .retain(|(account, _), _| !gone.contains(account))?;
     }
     Ok(gone.len())
+}
+
+/// Forgets lists of models that were not renewed since a time: while an upstream is asked, its list is.
+fn trim_catalogs(txn: &WriteTransaction, renewed: Timestamp) -> Result<usize, Fault> {
+    let mut removed = 0;
+    let mut catalogs = txn.open_table(CATALOG)?;
+    for entry in catalogs.extract_if(|_, value| {
+        table::decode::<CatalogRecord>(value).is_none_or(|record| record.at < renewed)
+    })? {
+        entry?;
+        removed += 1;
+    }
+    Ok(removed)
 }
 
 fn trim_signatures(

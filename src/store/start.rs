@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use crate::base::time::Timestamp;
+use crate::store::body::Room;
 use crate::store::open::File;
 use crate::store::queue::{Bounds, Queue};
 use crate::store::writer::{Shared, Status, Writer};
@@ -25,6 +26,7 @@ pub(super) fn share(
             logs: options.queue_logs,
             log_bytes: options.queue_log_bytes,
         }),
+        room: Room::new(options.body_bytes),
         state,
         log,
         key: RwLock::new(None),

@@ -3,12 +3,13 @@
 //! A record that gains a field gets a new version byte and a decoder for the old one; a table that changes its key gets
 //! a new schema number. Deliberately absent: any secret outside a sealed value.
 
-use redb::TableDefinition;
+use redb::{Key, TableDefinition, Value};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::crypt::DataKey;
+use super::open::Fault;
 use super::record::{BudgetOwner, LogRecord, SignatureRecord, TokenRecord};
 use super::usage::UsageSums;
 use crate::base::id::{AccountId, KeyId};
@@ -19,7 +20,7 @@ use crate::ir::SignatureFamily;
 /// The schema of `agp.redb` that this program writes.
 pub(super) const STATE_SCHEMA: u32 = 3;
 /// The schema of `agp-log.redb` that this program writes.
-pub(super) const LOG_SCHEMA: u32 = 2;
+pub(super) const LOG_SCHEMA: u32 = 3;
 
 type Bytes = &'static [u8];
 type Digest = &'static [u8; 32];
@@ -65,8 +66,59 @@ pub(super) const LOG_BY_VALUE: TableDefinition<(u64, u8, &str), Bytes> =
     TableDefinition::new("log_by_value");
 /// Block of rows to the earliest and the latest time in it, in milliseconds.
 pub(super) const LOG_SPAN: TableDefinition<u64, (i64, i64)> = TableDefinition::new("log_span");
+/// Request id to the bodies of the request, compressed and sealed: see [`super::body`]. Ids sort by the time at which
+/// requests began, so that the oldest go first. Since schema 3.
+pub(super) const BODY: TableDefinition<u128, Bytes> = TableDefinition::new("body");
 /// Quarter hour since 1970, kind of roll-up and name to [`super::UsageSums`].
 pub(super) const USAGE: TableDefinition<(u32, u8, &str), Bytes> = TableDefinition::new("usage");
+
+/// Upstream to [`super::CatalogRecord`]. Since schema 3.
+pub(super) const CATALOG: TableDefinition<&str, Bytes> = TableDefinition::new("catalog");
+
+/// What is done with each table of a file.
+pub(super) trait Visit {
+    /// Does it with one.
+    fn table<K: Key + 'static, V: Value + 'static>(
+        &mut self,
+        table: TableDefinition<'static, K, V>,
+    ) -> Result<(), Fault>;
+}
+
+/// Visits each table of `agp.redb`. This is the one list of them: a new table comes in here, with a new schema number and
+/// a step in [`super::migrate::STATE`], and is laid, checked, and carried into backups from then on.
+pub(super) fn visit_state(visit: &mut impl Visit) -> Result<(), Fault> {
+    visit.table(META)?;
+    visit.table(TOKEN)?;
+    visit.table(ACCOUNT)?;
+    visit.table(QUOTA)?;
+    visit.table(COOLDOWN)?;
+    visit.table(STANDING)?;
+    visit.table(ORPHAN)?;
+    visit.table(BUDGET)?;
+    visit.table(SIGNATURE)?;
+    visit.table(SIGNATURE_SEEN)?;
+    visit.table(SIGNATURE_BY_AGE)?;
+    visit.table(SIGNATURE_BY_CALL)?;
+    visit.table(CATALOG)
+}
+
+/// The same for `agp-log.redb`.
+pub(super) fn visit_log(visit: &mut impl Visit) -> Result<(), Fault> {
+    visit.table(META)?;
+    visit.table(LOG)?;
+    visit.table(LOG_BY_ID)?;
+    visit.table(LOG_BY_VALUE)?;
+    visit.table(LOG_SPAN)?;
+    visit.table(TRY)?;
+    visit.table(BODY)?;
+    visit.table(USAGE)
+}
+
+/// Those whose key is an account: what is known of one that left the configuration is forgotten in all of them.
+pub(super) const BY_ACCOUNT: [TableDefinition<&str, Bytes>; 3] = [TOKEN, ACCOUNT, STANDING];
+/// Those whose key is an account and a model.
+pub(super) const BY_ACCOUNT_AND_MODEL: [TableDefinition<(&str, &str), Bytes>; 2] =
+    [QUOTA, COOLDOWN];
 
 /// In [`META`]: the schema number, `u32`.
 pub(super) const META_SCHEMA: &str = "schema";

@@ -1,5 +1,6 @@
 //! The store as a whole: what is kept across runs, what a failing disk does, what a cut-off leaves.
 
+mod bodies;
 mod crash;
 mod disk;
 mod files;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::holder::Holder;
 use super::record::{
-    AccountRecord, BudgetRecord, CooldownRecord, QuotaRecord, SignatureRecord, StandingRecord,
-    TokenRecord,
+    AccountRecord, BudgetRecord, CatalogRecord, CooldownRecord, QuotaRecord, SignatureRecord,
+    StandingRecord, TokenRecord,
 };
 use crate::base::time::Timestamp;
 
@@ -45,7 +45,7 @@ pub enum StoreError {
         detail: String,
     },
     /// The data key can't be made, wrapped or unwrapped.
-    #[error("the key of the stored tokens: {0}")]
+    #[error("the key of what is stored encrypted: {0}")]
     Key(String),
     /// The disk refused.
     #[error("`{file}`: {detail}")]
@@ -81,7 +81,10 @@ pub struct Retention {
     pub log_rows: u64,
     /// Bytes of disk that `agp-log.redb` takes at most: before that, its oldest rows are forgotten.
     pub log_bytes: u64,
-    /// What is known of an account that left the configuration is forgotten after this.
+    /// Bodies of requests that began before this are forgotten.
+    pub body_age: Duration,
+    /// What is known of an account that left the configuration is forgotten after this; a list of models that was not
+    /// renewed for so long too.
     pub orphan_age: Duration,
 }
 
@@ -91,6 +94,7 @@ impl Default for Retention {
             log_age: Duration::from_hours(30 * 24),
             log_rows: 1_000_000,
             log_bytes: 2 << 30,
+            body_age: Duration::from_hours(3 * 24),
             orphan_age: Duration::from_hours(30 * 24),
         }
     }
@@ -129,6 +133,8 @@ pub struct Options {
     pub queue_logs: usize,
     /// Most bytes of them.
     pub queue_log_bytes: usize,
+    /// Most bytes held for bodies, from the begin of their requests until they are written.
+    pub body_bytes: usize,
     /// redb's cache for each file, in bytes.
     pub cache_bytes: usize,
 }
@@ -151,6 +157,7 @@ impl Default for Options {
             queue_row_bytes: 32 << 20,
             queue_logs: 16_384,
             queue_log_bytes: 16 << 20,
+            body_bytes: 64 << 20,
             cache_bytes: 8 << 20,
         }
     }
@@ -182,6 +189,8 @@ pub struct Health {
     pub dropped_logs: u64,
     /// Other writes that were lost since the start.
     pub dropped_writes: u64,
+    /// Bodies that were lost since the start: for want of room, or since they could not be encrypted.
+    pub dropped_bodies: u64,
     /// Log rows that wait.
     pub queued_logs: usize,
     /// Other writes that wait.
@@ -212,6 +221,8 @@ pub struct Learned {
     pub standings: Vec<StandingRecord>,
     /// What keys and groups have used.
     pub budgets: Vec<BudgetRecord>,
+    /// Lists of models, however old.
+    pub catalogs: Vec<CatalogRecord>,
     /// Signatures, the last used first.
     pub signatures: Vec<SignatureRecord>,
     /// Rows that could not be read. They are left as they are.

@@ -18,6 +18,7 @@ use super::log::Sizes;
 use super::open::{Fault, File, guarded};
 use super::place::{self, FilePlace, Place as _};
 use super::record::LogRecord;
+use super::table::Visit;
 use super::{Options, StoreError, query, table};
 use crate::base::time::Timestamp;
 
@@ -143,20 +144,13 @@ pub(super) fn copy_to(from: &ReadTransaction, to: &Path) -> Result<(), StoreErro
 }
 
 fn copy_state(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), Fault> {
-    let mut copied = 0;
-    copy(from, to, table::META, &mut copied)?;
-    copy(from, to, table::TOKEN, &mut copied)?;
-    copy(from, to, table::ACCOUNT, &mut copied)?;
-    copy(from, to, table::QUOTA, &mut copied)?;
-    copy(from, to, table::COOLDOWN, &mut copied)?;
-    copy(from, to, table::STANDING, &mut copied)?;
-    copy(from, to, table::ORPHAN, &mut copied)?;
-    copy(from, to, table::BUDGET, &mut copied)?;
-    copy(from, to, table::SIGNATURE, &mut copied)?;
-    copy(from, to, table::SIGNATURE_SEEN, &mut copied)?;
-    copy(from, to, table::SIGNATURE_BY_AGE, &mut copied)?;
-    copy(from, to, table::SIGNATURE_BY_CALL, &mut copied)?;
-    let there = from.list_tables()?.count();
+    let mut copy = Copy {
+        from,
+        to,
+        copied: 0,
+    };
+    table::visit_state(&mut copy)?;
+    let (copied, there) = (copy.copied, from.list_tables()?.count());
     if there == copied {
         return Ok(());
     }
@@ -165,19 +159,26 @@ fn copy_state(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), Fault
     Err(Fault::Db(redb::Error::Corrupted(text)))
 }
 
-fn copy<K: Key + 'static, V: Value + 'static>(
-    from: &ReadTransaction,
-    to: &WriteTransaction,
-    name: TableDefinition<K, V>,
-    copied: &mut usize,
-) -> Result<(), Fault> {
-    let mut target = to.open_table(name)?;
-    for row in from.open_table(name)?.iter()? {
-        let (key, value) = row?;
-        target.insert(key.value(), value.value())?;
+/// Copies each table into another file.
+struct Copy<'a> {
+    from: &'a ReadTransaction,
+    to: &'a WriteTransaction,
+    copied: usize,
+}
+
+impl Visit for Copy<'_> {
+    fn table<K: Key + 'static, V: Value + 'static>(
+        &mut self,
+        table: TableDefinition<'static, K, V>,
+    ) -> Result<(), Fault> {
+        let mut target = self.to.open_table(table)?;
+        for row in self.from.open_table(table)?.iter()? {
+            let (key, value) = row?;
+            target.insert(key.value(), value.value())?;
+        }
+        self.copied += 1;
+        Ok(())
     }
-    *copied += 1;
-    Ok(())
 }
 
 /// Makes a renaming last. Where the folder can't be synced, the renaming holds all the same unless the power goes.

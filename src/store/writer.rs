@@ -7,12 +7,18 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 use redb::WriteTransaction;
 
+mod bodies;
+mod lane;
+
+use super::body::Room;
 use super::crypt::{DataKey, KeyWrap};
 use super::open::{Fault, File, guarded};
-use super::queue::{BATCH, Backlog, Queue};
+use super::queue::{BATCH, Queue};
+use super::record::LogRecord;
 use super::retain::{self, Step};
 use super::{Condition, Options, Retention, StoreError, apply, log};
 use crate::base::time::Timestamp;
+use lane::Lane;
 
 /// Between two looks for rows to forget.
 const TRIM_EVERY: Duration = Duration::from_mins(1);
@@ -26,6 +32,8 @@ const TRIM_AFTER_PART: u64 = 64;
 /// What the writer thread and everybody else share.
 pub(super) struct Shared {
     pub(super) queue: Queue,
+    /// What is held for bodies.
+    pub(super) room: Arc<Room>,
     pub(super) state: File,
     pub(super) log: File,
     /// Unwrapped at opening, or made by the writer on first need.
@@ -46,61 +54,6 @@ pub(super) struct Status {
     pub(super) last_commit: Option<Timestamp>,
 }
 
-/// The timing of one file's writes.
-#[derive(Debug, Clone, Copy)]
-struct Lane {
-    last_commit: Option<Instant>,
-    /// Set while writing fails.
-    retry_at: Option<Instant>,
-    delay: Duration,
-}
-
-impl Lane {
-    fn new(options: &Options) -> Self {
-        Self {
-            last_commit: None,
-            retry_at: None,
-            delay: options.retry_min,
-        }
-    }
-
-    /// When this backlog is to be written; `None` where there is none.
-    ///
-    /// A write waits a moment for others. Where nobody waits for one of them, commits also keep a distance, since each
-    /// costs an fsync however few rows it holds. While writing fails only a durable write comes before its time.
-    fn due(&self, backlog: Backlog, options: &Options) -> Option<Instant> {
-        let since = backlog.since?;
-        let full = backlog.len >= BATCH;
-        let gathered = if full { since } else { since + options.gather };
-        if backlog.urgent {
-            return Some(gathered);
-        }
-        if let Some(retry_at) = self.retry_at {
-            return Some(retry_at);
-        }
-        let paced = self.last_commit.map(|last| last + options.pace);
-        if full {
-            return Some(gathered);
-        }
-        Some(paced.map_or(gathered, |paced| gathered.max(paced)))
-    }
-
-    fn succeeded(&mut self, options: &Options) {
-        *self = Self::new(options);
-        self.last_commit = Some(Instant::now());
-    }
-
-    fn failed(&mut self, now: Instant, options: &Options) {
-        match self.retry_at {
-            // Tried before its time, for a durable write: that says nothing new about how long to wait.
-            Some(retry_at) if now < retry_at => return,
-            Some(_) => self.delay = (self.delay * 2).min(options.retry_max),
-            None => self.delay = options.retry_min,
-        }
-        self.retry_at = Some(now + self.delay);
-    }
-}
-
 /// Which of the two files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Which {
@@ -115,6 +68,8 @@ pub(super) struct Writer {
     log: Lane,
     /// A data key that is in use but not yet written.
     unsaved_key: Option<Vec<u8>>,
+    /// Whether it was told that bodies can't be kept.
+    told_no_bodies: bool,
     next_trim: Instant,
     rows_since_trim: usize,
     bytes_since_trim: u64,
@@ -128,6 +83,7 @@ impl Writer {
             state: lane,
             log: lane,
             unsaved_key: None,
+            told_no_bodies: false,
             next_trim: Instant::now() + TRIM_PAUSE,
             rows_since_trim: 0,
             bytes_since_trim: 0,
@@ -178,7 +134,7 @@ impl Writer {
             let _ = self.write_rows();
         }
         if logs_due {
-            let _ = self.write_logs();
+            let _ = self.write_logs().and_then(|()| self.write_bodies());
         }
         if self.next_trim <= now {
             self.trim();
@@ -190,7 +146,8 @@ impl Writer {
         let (rows, logs) = self.shared.queue.backlogs();
         let rows = (0..rows.len.div_ceil(BATCH)).try_for_each(|_| self.write_rows());
         let logs = (0..logs.len.div_ceil(BATCH)).try_for_each(|_| self.write_logs());
-        rows.and(logs)
+        let bodies = self.drain_bodies();
+        rows.and(logs).and(bodies)
     }
 
     fn write_rows(&mut self) -> Result<(), StoreError> {
@@ -246,12 +203,7 @@ impl Writer {
             Ok(lost) => {
                 self.shared.queue.done_logs(lost);
                 self.settle(Which::Log, None);
-                self.rows_since_trim += records.len();
-                self.bytes_since_trim += records.iter().map(|r| r.weight() as u64).sum::<u64>();
-                let many = self.shared.retention.lock().log_bytes / TRIM_AFTER_PART;
-                if self.rows_since_trim >= TRIM_AFTER_ROWS || self.bytes_since_trim >= many {
-                    self.next_trim = self.next_trim.min(Instant::now());
-                }
+                self.grew(records.len(), records.iter().map(LogRecord::weight).sum());
                 Ok(())
             }
             Err(fault) => {
@@ -259,6 +211,16 @@ impl Writer {
                 self.shared.queue.restore_logs(records);
                 Err(error.unwrap_or(StoreError::Closed))
             }
+        }
+    }
+
+    /// The log has so much more in it: after much the next look for rows to forget comes forward.
+    fn grew(&mut self, rows: usize, bytes: usize) {
+        self.rows_since_trim += rows;
+        self.bytes_since_trim += bytes as u64;
+        let many = self.shared.retention.lock().log_bytes / TRIM_AFTER_PART;
+        if self.rows_since_trim >= TRIM_AFTER_ROWS || self.bytes_since_trim >= many {
+            self.next_trim = self.next_trim.min(Instant::now());
         }
     }
 
@@ -396,54 +358,4 @@ fn needs_opening(fault: &Fault) -> bool {
                     | redb::Error::LockPoisoned(_)
             )
         )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn backlog(len: usize, since: Instant, urgent: bool) -> Backlog {
-        Backlog {
-            len,
-            since: Some(since),
-            urgent,
-        }
-    }
-
-    #[test]
-    fn writes_gather_and_commits_keep_their_distance() {
-        let options = Options::default();
-        let now = Instant::now();
-        let mut lane = Lane::new(&options);
-        assert_eq!(lane.due(Backlog::default(), &options), None);
-        let due = lane.due(backlog(1, now, false), &options);
-        assert_eq!(due, Some(now + options.gather), "the first is not paced");
-        lane.last_commit = Some(now);
-        let due = lane.due(backlog(1, now, false), &options);
-        assert_eq!(due, Some(now + options.pace));
-        let due = lane.due(backlog(1, now, true), &options);
-        assert_eq!(due, Some(now + options.gather), "somebody waits");
-        let due = lane.due(backlog(BATCH, now, false), &options);
-        assert_eq!(due, Some(now), "a full batch");
-    }
-
-    #[test]
-    fn retries_back_off_up_to_a_bound_and_durable_writes_do_not_wait() {
-        let options = Options::default();
-        let mut lane = Lane::new(&options);
-        let mut now = Instant::now();
-        let mut delays = Vec::new();
-        for _ in 0..7 {
-            lane.failed(now, &options);
-            let retry_at = lane.due(backlog(1, now, false), &options).unwrap();
-            delays.push((retry_at - now).as_secs());
-            lane.failed(now, &options);
-            assert_eq!(lane.retry_at, Some(retry_at), "a try before its time");
-            assert!(lane.due(backlog(1, now, true), &options).unwrap() < retry_at);
-            now = retry_at;
-        }
-        assert_eq!(delays, [1, 2, 4, 8, 16, 30, 30]);
-        lane.succeeded(&options);
-        assert_eq!(lane.retry_at, None);
-    }
 }

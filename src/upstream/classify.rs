@@ -111,10 +111,11 @@ pub fn classify_transport(error: &reqwest::Error) -> Failure {
         Class::Network
     };
     // The error's own text names the URL; what matters is below it.
-    let mut detail = String::from(if error.is_connect() {
+    let connecting = error.is_connect() || error.is_dns();
+    let mut detail = String::from(if connecting {
         "could not connect"
     } else {
-        "the connection failed"
+        "the connection broke off"
     });
     let mut source = error.source();
     while let Some(cause) = source {
@@ -123,6 +124,15 @@ pub fn classify_transport(error: &reqwest::Error) -> Failure {
         source = cause.source();
     }
     Failure::new(class, detail)
+}
+
+/// The same for an answer whose head had come: the upstream was reached.
+pub fn classify_broken_body(error: &reqwest::Error) -> Failure {
+    let mut failure = classify_transport(error);
+    if failure.class == Class::Network {
+        "the upstream broke its answer off".clone_into(&mut failure.message);
+    }
+    failure
 }
 
 /// Whether the next host of the same upstream may be asked after this: no connection, 404, 408, 5xx, and a model without
@@ -222,10 +232,10 @@ fn by_reason(status: u16, details: &Details) -> Option<Class> {
 
 fn by_status(status: u16, details: &Details, delay: Option<Duration>) -> Class {
     match status {
-        400 => bad_request(&details.message.to_ascii_lowercase()),
+        400 => bad_request(&own_words(&details.message)),
         401 => Class::AuthExpired,
         403 => {
-            let text = details.message.to_ascii_lowercase();
+            let text = own_words(&details.message);
             if text.contains("has been disabled") && text.contains("terms of service") {
                 Class::AccountInvalid
             } else {
@@ -242,6 +252,18 @@ fn by_status(status: u16, details: &Details, delay: Option<Duration>) -> Class {
         408 | 409 | 425 | 499 | 500..=599 => Class::ServerError,
         402..=498 => Class::BadRequest,
         _ => Class::UpstreamGarbage,
+    }
+}
+
+/// The message in lower case without what it quotes, from the first double quote to the last: Google's refusals repeat the
+/// offending value in such quotes, and a prompt may say anything. A message that is JSON is somebody's error passed on.
+fn own_words(message: &str) -> String {
+    let lower = message.to_ascii_lowercase();
+    match (lower.find('"'), lower.rfind('"')) {
+        (Some(first), Some(last)) if !lower.trim_start().starts_with(['{', '[']) => {
+            format!("{} {}", &lower[..first], &lower[last + 1..])
+        }
+        _ => lower,
     }
 }
 
@@ -274,7 +296,9 @@ fn too_many(details: &Details, delay: Option<Duration>) -> Class {
         Class::QuotaExhausted
     } else if details.has_quota(&["PerMinute"]) {
         Class::RateLimited
-    } else if limit_is_zero(&details.message) || delay.is_some_and(|d| d > LONGEST_RATE_LIMIT) {
+    } else if limit_is_zero(&own_words(&details.message))
+        || delay.is_some_and(|d| d > LONGEST_RATE_LIMIT)
+    {
         Class::QuotaExhausted
     } else {
         Class::RateLimited

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use self::parts::Access;
 pub use self::parts::{Exchange, HttpExchange, SavedToken, TokenSink, fingerprint};
 use crate::base::secret::Secret;
 use crate::base::task::Tasks;
@@ -23,8 +24,6 @@ use crate::base::time::Timestamp;
 use crate::pool::failure::{Class, Failure};
 use crate::upstream::oauth::Grant;
 
-/// How long before its end a token is renewed, at the least (upstream-protocol.md 1.2).
-const AHEAD: Duration = Duration::from_mins(5);
 /// So much more at random, so that accounts started together do not refresh together.
 const JITTER: Duration = Duration::from_mins(1);
 /// After the first failed refresh no other for this long; doubles.
@@ -61,13 +60,6 @@ struct State {
     saves: u64,
     /// Whether the refresh token in force is not known to be durable.
     unsaved: bool,
-}
-
-struct Access {
-    token: Secret,
-    expires_at: Timestamp,
-    /// From here on it is renewed beside the requests.
-    renew_at: Timestamp,
 }
 
 struct Failed {
@@ -206,6 +198,18 @@ impl Credential {
         landed(flight).await
     }
 
+    /// The upstream refused `stale` with a 401 in a call that is not repeated: nobody is given it again, and another is
+    /// fetched beside the requests. What is at hand is another one already where a refresh came in between.
+    pub fn refuse(&self, stale: &Secret, now: Timestamp) {
+        let mut state = self.0.state.lock();
+        if state.access.as_ref().is_some_and(|a| a.token == *stale) {
+            state.access = None;
+            if state.dead.is_none() && state.may_refresh(now) {
+                self.0.join(&mut state, now);
+            }
+        }
+    }
+
     /// Renews the token ahead of its end where that is due, without waiting: for a job that keeps idle accounts ready.
     pub fn renew_if_due(&self, now: Timestamp) {
         let mut state = self.0.state.lock();
@@ -241,17 +245,6 @@ impl State {
         self.flight
             .as_ref()
             .filter(|flight| flight.has_changed().is_ok())
-    }
-}
-
-impl Access {
-    fn new(token: Secret, expires_at: Timestamp, jitter: Duration) -> Self {
-        let ahead = i64::try_from((AHEAD + jitter).as_millis()).unwrap_or(0);
-        Self {
-            token,
-            expires_at,
-            renew_at: Timestamp(expires_at.0.saturating_sub(ahead)),
-        }
     }
 }
 

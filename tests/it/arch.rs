@@ -53,6 +53,7 @@ const AT_HOME: &[(&str, &[&str])] = &[
             "cli/ask.rs",
             "cli/explain.rs",
             "cli/key/",
+            "cli/logs.rs",
             "cli/pick.rs",
             "cli/state.rs",
             "cli/status.rs",

@@ -55,6 +55,8 @@ async fn after_the_first_content_the_client_gets_its_dialects_error_event() {
             let speech = stream.rest().await;
             let told = speech.assert_failed();
             assert!(!told.message.is_empty());
+            // The upstream was reached: it spoke.
+            assert!(!told.message.contains("reached"), "{told:?}");
             assert_eq!(speech.text(), "abcd", "{fault}");
             let record = app.log(&id).await;
             assert_eq!(record.tries.len(), 1, "nothing is tried again: {record:?}");

@@ -124,7 +124,7 @@ async fn serve_runs_until_it_is_told_to_stop() {
     // Another one on the same state is told so, and leaves the first alone.
     let second = run(agp(place.path(), &["serve"]), "").await;
     assert!(
-        second.code == 1 && second.err.contains("is in use by `agp` (pid "),
+        second.code == 1 && second.err.contains("agp.redb` is in use by"),
         "{second:?}"
     );
     assert_eq!(run(agp(place.path(), &["healthcheck"]), "").await.code, 0);
@@ -200,7 +200,7 @@ async fn status_shows_what_the_gateway_does() {
 }
 
 /// The commands whose help is looked at: none, and each that exists.
-const COMMANDS: [&[&str]; 24] = [
+const COMMANDS: [&[&str]; 31] = [
     &[],
     &["serve"],
     &["demo"],
@@ -213,17 +213,24 @@ const COMMANDS: [&[&str]; 24] = [
     &["login"],
     &["status"],
     &["account"],
+    &["account", "list"],
+    &["account", "show"],
     &["account", "release"],
     &["account", "pause"],
     &["account", "resume"],
     &["account", "refresh"],
+    &["account", "enable"],
+    &["account", "disable"],
     &["pick"],
     &["explain"],
+    &["logs"],
     &["state"],
     &["state", "backup"],
     &["state", "restore"],
     &["state", "check"],
     &["state", "compact"],
+    &["plan"],
+    &["reload"],
     &["healthcheck"],
 ];
 

@@ -8,6 +8,8 @@ mod answers;
 #[cfg(test)]
 mod arch;
 #[cfg(test)]
+mod bodies;
+#[cfg(test)]
 mod broken;
 #[cfg(test)]
 mod commands;
@@ -26,23 +28,37 @@ mod edits;
 #[cfg(test)]
 mod endings;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod failover;
+#[cfg(test)]
+mod frames;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod kill;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod metrics;
+#[cfg(test)]
+mod plan;
 #[cfg(test)]
 mod pool;
 #[cfg(test)]
 mod queue;
+#[cfg(test)]
+mod quotas;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod rolling;
 #[cfg(test)]
 mod signatures;
+#[cfg(test)]
+mod slots;
 #[cfg(test)]
 mod streaming;
 #[cfg(test)]

@@ -332,6 +332,13 @@ async fn a_refused_reload_shows_and_so_does_the_one_that_mends_it() {
         !app.runtime().reload.lock().errors.is_empty()
     })
     .await;
+    // Strangers are told the codes alone.
+    let health = app.health().await;
+    assert_eq!(
+        (&health["reload"], &health["errors"]),
+        (&json!("refused"), &json!(["AGP010", "AGP011"]))
+    );
+    assert!(!health.to_string().contains("lisen"), "{health}");
     let refused = scrape(&app).await;
     refused.is("agp_config_reload_ok", 0.0);
     refused.is("agp_config_reload_errors", 2.0);
@@ -442,4 +449,36 @@ async fn the_documents_list_is_the_list_of_the_output() {
         })
         .collect();
     assert_eq!(listed, found);
+}
+
+#[tokio::test]
+async fn many_accounts_make_no_longer_page() {
+    let names: Vec<String> = (0..2_000).map(|n| format!("a{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    // Nobody is signed in to: what counts is the page.
+    let setup = setup(&names).upstream("base_urls", vec!["http://127.0.0.1:1".to_owned()]);
+    let app = TestApp::start(setup, json!({})).await;
+    let scraped = scrape(&app).await;
+    scraped.is(r#"agp_accounts{upstream="sim",state="active"}"#, 2_000.0);
+    assert!(scraped.text.len() < 32 << 10, "{}", scraped.text.len());
+    if let Ok(times) = std::env::var("AGP_TEST_SCRAPES") {
+        let times: u32 = times.parse().unwrap();
+        let began = std::time::Instant::now();
+        for _ in 0..times {
+            scrape(&app).await;
+        }
+        println!("a scrape takes {:?}", began.elapsed() / times);
+    }
+}
+
+#[tokio::test]
+async fn accounts_without_quota_are_exhausted_here_as_in_the_status() {
+    let script = json!({"accounts": {
+        "spent@example.com": {"quota": {"*": {"remaining": 0, "reset": "3h"}}},
+        "half@example.com": {"quota": {"gemini-*": {"remaining": 0, "reset": "3h"}}}}});
+    let app = TestApp::start(setup(&["spent", "half", "well"]), script).await;
+    app.warm().await;
+    let spent = r#"agp_accounts{upstream="sim",state="exhausted"}"#;
+    let scraped = scrape_until(&app, spent, 1.0).await;
+    scraped.is(r#"agp_accounts{upstream="sim",state="active"}"#, 2.0);
 }

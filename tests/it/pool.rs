@@ -20,6 +20,13 @@ fn places(app: &TestApp) -> serve::Args {
     }
 }
 
+fn everything(app: &TestApp) -> account::All {
+    account::All {
+        json: false,
+        serve: places(app),
+    }
+}
+
 /// Runs `agp account ACTION NAME` and gives what it prints.
 async fn told(
     app: &TestApp,
@@ -28,8 +35,7 @@ async fn told(
 ) -> Result<String, Failed> {
     let action = action(account::Named {
         name: name.to_owned(),
-        json: false,
-        serve: places(app),
+        all: everything(app),
     });
     let mut out = Vec::new();
     account::run(&account::Args { action }, &mut out).await?;
@@ -41,6 +47,7 @@ async fn explained(app: &TestApp, id: &str, json: bool) -> Result<String, Failed
     let mut out = Vec::new();
     let args = explain::Args {
         id: id.to_owned(),
+        body: false,
         json,
         serve: places(app),
     };
@@ -142,7 +149,7 @@ async fn explain_tells_the_story_of_two_failovers_among_twelve_accounts() {
             ("a03", "paused: `enabled = false` in the file"),
             ("a04", "its `models` leave this model out"),
             ("a05", "usable"),
-            ("a06", "waits for a person"),
+            ("a06", "paused by a person"),
             ("a12", "usable"),
         ] {
             assert_eq!(verdicts[name], verdict, "{name}");
@@ -261,7 +268,7 @@ async fn accounts_without_quota_are_not_asked_and_clients_are_told_when() {
 
 #[tokio::test]
 async fn pause_resume_release_and_refresh_do_what_they_say() {
-    use account::Action::{Pause, Refresh, Release, Resume};
+    use account::Action::{Pause, Release, Resume};
     let setup = Setup::new(&["alice", "bob"]).routing("strategy", "fill_first");
     let script = json!({"rules": [
         {"account": "alice@*", "skip": 1, "times": 1, "do": {"status": 403}},
@@ -298,12 +305,6 @@ async fn pause_resume_release_and_refresh_do_what_they_say() {
     assert!(!app.account("alice").on_trial());
     let expected = ["alice", "bob", "alice", "bob", "alice", "bob", "alice"];
     assert_eq!(app.served(), expected);
-    let asked = app.calls("fetchAvailableModels");
-    told(&app, Refresh, "alice").await.unwrap();
-    until("the quotas to be asked for", || {
-        app.calls("fetchAvailableModels") > asked
-    })
-    .await;
     let failed = told(&app, Pause, "nobody").await.unwrap_err();
     assert_eq!(failed.code, 1);
     assert!(failed.message.contains("there is no account `nobody`"));

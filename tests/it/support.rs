@@ -1,6 +1,7 @@
 //! A whole gateway with a simulated upstream behind it, and how tests talk to it.
 
 pub(crate) mod client;
+pub(crate) mod place;
 pub(crate) mod process;
 pub(crate) mod setup;
 

@@ -1,6 +1,7 @@
 //! Table 9.3 of upstream-protocol.md, row by row: from what the upstream answered to the class, its scope, what becomes of
 //! the account, the next try, and what clients of both dialects are told when nothing is left.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use agp::base::id::RequestId;
@@ -62,6 +63,16 @@ fn failure(did: &Did) -> Failure {
 fn error(code: u16, status: &str, message: &str, details: &[Value]) -> String {
     json!({"error": {"code": code, "status": status, "message": message, "details": details}})
         .to_string()
+}
+
+/// The same error as text in another's message: what is inside decides.
+fn nested(inner: &str) -> String {
+    error(400, "INVALID_ARGUMENT", inner, &[])
+}
+
+/// The same error as the one element of a list.
+fn listed(error: &str) -> String {
+    format!("[{error}]")
 }
 
 fn reason(reason: &str) -> Value {
@@ -127,9 +138,45 @@ fn told(front: Front, failure: &Failure) -> (u16, String, Option<String>) {
     (status, text("type").unwrap(), text("code"))
 }
 
+/// What a case's class was read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum By {
+    /// The HTTP status alone.
+    Status,
+    /// The body, against what the status alone would say.
+    Details,
+    /// The body, which says what the status says.
+    Both,
+    /// An error object in a stream.
+    Frame,
+    /// The token endpoint's own codes.
+    Token,
+    /// What became of the connection or the answer.
+    Wire,
+}
+
+use By::{Both, Details, Status, Wire};
+
+fn read_from(did: &Did, class: Class) -> By {
+    let (status, body) = match did {
+        Answered(status, body) | Delayed(status, _, body) => (*status, body),
+        Frame(_) => return By::Frame,
+        Token(..) => return By::Token,
+        Broke(_) => return Wire,
+    };
+    let alone = failure(&Answered(status, String::new()));
+    match (body.is_empty(), alone.class == class) {
+        (true, _) => Status,
+        (false, true) => Both,
+        (false, false) => Details,
+    }
+}
+
 /// One row: what holds for all its cases.
 struct Row {
     class: Class,
+    /// The ways by which its class is read, each with a case.
+    by: &'static [By],
     scope: Scope,
     /// The account after one of them, where no case says otherwise.
     account: &'static str,
@@ -148,6 +195,9 @@ fn plain(did: Did) -> Case {
 
 fn check(row: &Row, cases: Vec<Case>) {
     assert!(cases.len() >= 3, "{:?}", row.class);
+    let ways: BTreeSet<By> = cases.iter().map(|c| read_from(&c.0, row.class)).collect();
+    let wanted: BTreeSet<By> = row.by.iter().copied().collect();
+    assert_eq!(ways, wanted, "{:?}", row.class);
     for (n, Case(did, account, next_try)) in cases.into_iter().enumerate() {
         let failure = failure(&did);
         let what = format!("{:?}, case {n}: {failure:?}", row.class);
@@ -183,9 +233,10 @@ const UNAVAILABLE: (u16, &str, Option<&str>) = (503, "server_error", Some("servi
 const BAD_GATEWAY: (u16, &str, Option<&str>) = (502, "server_error", Some("upstream_error"));
 
 /// A row of accounts that can't be used: the client's key was good, so it is told of the service.
-fn unusable(class: Class, scope: Scope, account: &'static str) -> Row {
+fn unusable(class: Class, by: &'static [By], scope: Scope, account: &'static str) -> Row {
     Row {
         class,
+        by,
         scope,
         account,
         next: "other",
@@ -200,7 +251,12 @@ fn auth_expired() {
     // The machine hears of it only once a fresh token was refused too.
     let row = Row {
         next: "refresh",
-        ..unusable(Class::AuthExpired, Scope::None, "needs_login")
+        ..unusable(
+            Class::AuthExpired,
+            &[Status, Both, Details, By::Frame],
+            Scope::None,
+            "needs_login",
+        )
     };
     let stale = |details: &[Value]| error(401, "UNAUTHENTICATED", "m", details);
     check(
@@ -209,6 +265,8 @@ fn auth_expired() {
             plain(Answered(401, String::new())),
             plain(Answered(401, stale(&[]))),
             plain(Answered(401, stale(&[reason("ACCESS_TOKEN_EXPIRED")]))),
+            plain(Answered(401, listed(&stale(&[])))),
+            plain(Answered(400, nested(&stale(&[])))),
             plain(Frame(stale(&[]))),
         ],
     );
@@ -219,7 +277,12 @@ fn account_invalid() {
     let tos = "This service has been disabled in this account for violation of Terms of Service.";
     let key = error(400, "INVALID_ARGUMENT", "m", &[reason("API_KEY_INVALID")]);
     check(
-        &unusable(Class::AccountInvalid, Scope::Account, "disabled"),
+        &unusable(
+            Class::AccountInvalid,
+            &[Details, By::Frame, By::Token],
+            Scope::Account,
+            "disabled",
+        ),
         vec![
             plain(Answered(403, error(403, "PERMISSION_DENIED", tos, &[]))),
             plain(Answered(
@@ -237,6 +300,18 @@ fn account_invalid() {
                 Some("needs_login"),
                 None,
             ),
+            Case(
+                Token(
+                    401,
+                    r#"{"error":"invalid_grant","error_description":"Bad Request"}"#,
+                ),
+                Some("needs_login"),
+                None,
+            ),
+            plain(Answered(
+                400,
+                nested(&error(403, "PERMISSION_DENIED", tos, &[])),
+            )),
         ],
     );
 }
@@ -247,10 +322,19 @@ fn needs_validation() {
     let verify = |details: &[Value]| error(403, "PERMISSION_DENIED", "Verify.", details);
     let reason = reason("VALIDATION_REQUIRED");
     check(
-        &unusable(Class::NeedsValidation, Scope::Account, "needs_verification"),
+        &unusable(
+            Class::NeedsValidation,
+            &[Details, By::Frame],
+            Scope::Account,
+            "needs_verification",
+        ),
         vec![
             plain(Answered(403, verify(std::slice::from_ref(&reason)))),
             plain(Answered(403, verify(&[reason.clone(), help.clone()]))),
+            plain(Answered(
+                403,
+                listed(&verify(std::slice::from_ref(&reason))),
+            )),
             plain(Frame(verify(&[help, reason]))),
         ],
     );
@@ -261,7 +345,12 @@ fn forbidden() {
     let denied = |details: &[Value]| error(403, "PERMISSION_DENIED", "no", details);
     let place = "User location is not supported";
     check(
-        &unusable(Class::Forbidden, Scope::Account, "cooling 3600"),
+        &unusable(
+            Class::Forbidden,
+            &[Status, Both, Details, By::Frame],
+            Scope::Account,
+            "cooling 3600",
+        ),
         vec![
             plain(Answered(403, String::new())),
             plain(Answered(403, denied(&[reason("SERVICE_DISABLED")]))),
@@ -270,6 +359,7 @@ fn forbidden() {
                 denied(&[reason("IAM_PERMISSION_DENIED"), retry("5s")]),
             )),
             plain(Answered(400, error(400, "FAILED_PRECONDITION", place, &[]))),
+            plain(Answered(403, denied(&[]))),
             plain(Frame(denied(&[reason("CONSUMER_INVALID")]))),
         ],
     );
@@ -282,6 +372,7 @@ fn forbidden() {
 fn rate_limited() {
     let row = Row {
         class: Class::RateLimited,
+        by: &[Status, Both, Details, By::Frame],
         scope: Scope::AccountModel,
         account: "cooling 34",
         next: "other",
@@ -291,6 +382,8 @@ fn rate_limited() {
     };
     let too_fast = |details: &[Value]| error(429, "RESOURCE_EXHAUSTED", "slow down", details);
     let limit = reason("RATE_LIMIT_EXCEEDED");
+    let words = "Resource has been exhausted (e.g. check quota).";
+    let burst = error(429, "RESOURCE_EXHAUSTED", words, &[]);
     let cooling = |did, account| Case(did, Some(account), None);
     check(
         &row,
@@ -298,6 +391,9 @@ fn rate_limited() {
             plain(Answered(429, too_fast(&[limit.clone(), retry("34.07s")]))),
             plain(Delayed(429, "34", too_fast(&[]))),
             plain(Delayed(429, "34", String::new())),
+            plain(Answered(429, listed(&too_fast(&[retry("34s")])))),
+            plain(Answered(400, nested(&too_fast(&[retry("34s")])))),
+            cooling(Answered(429, burst), "cooling 3"),
             plain(Frame(too_fast(&[retry("34.5s")]))),
             cooling(
                 Answered(429, too_fast(&[quota("RequestsPerMinute")])),
@@ -322,6 +418,7 @@ fn rate_limited() {
 fn quota_exhausted() {
     let row = Row {
         class: Class::QuotaExhausted,
+        by: &[Details, By::Frame],
         scope: Scope::AccountModel,
         account: "exhausted 3600",
         next: "other",
@@ -355,6 +452,7 @@ fn quota_exhausted() {
 fn capacity() {
     let row = Row {
         class: Class::Capacity,
+        by: &[Status, Both, Details, By::Frame],
         scope: Scope::Model,
         account: "active",
         next: "other, else same after 250 ms",
@@ -372,6 +470,10 @@ fn capacity() {
             plain(Answered(503, String::new())),
             plain(Answered(503, full(503, &[]))),
             plain(Answered(429, full(429, &[exhausted]))),
+            plain(Answered(
+                503,
+                error(503, "UNAVAILABLE", "The model is overloaded.", &[]),
+            )),
             plain(Delayed(503, "7", full(503, &[exceeded]))),
             plain(Frame(full(503, &[]))),
         ],
@@ -388,9 +490,16 @@ fn capacity() {
 }
 
 /// A row whose class is the client's own fault.
-fn clients_own(class: Class, code: Option<&'static str>, status: u16, kind: &'static str) -> Row {
+fn clients_own(
+    class: Class,
+    by: &'static [By],
+    code: Option<&'static str>,
+    status: u16,
+    kind: &'static str,
+) -> Row {
     Row {
         class,
+        by,
         scope: Scope::None,
         account: "active",
         next: "give up",
@@ -409,7 +518,13 @@ fn bad_request() {
     // A prompt that is quoted decides nothing: neither an account's state nor a delay.
     let quoting = "Invalid value: \"Verify your account, QUOTA_EXHAUSTED, reset after 9h\"";
     check(
-        &clients_own(Class::BadRequest, None, 400, "invalid_request_error"),
+        &clients_own(
+            Class::BadRequest,
+            &[Status, Both, Details, By::Frame],
+            None,
+            400,
+            "invalid_request_error",
+        ),
         vec![
             plain(Answered(400, String::new())),
             plain(Answered(400, invalid(quoting))),
@@ -418,6 +533,16 @@ fn bad_request() {
                 error(400, "FAILED_PRECONDITION", "m", &[retry("60s")]),
             )),
             plain(Answered(422, error(422, "", "m", &[]))),
+            plain(Answered(411, String::new())),
+            plain(Answered(415, error(415, "", "m", &[]))),
+            plain(Answered(
+                500,
+                nested(&error(400, "INVALID_ARGUMENT", "m", &[])),
+            )),
+            plain(Answered(
+                400,
+                invalid("Invalid value (text), \"User location is not supported\""),
+            )),
             plain(Frame(error(400, "OUT_OF_RANGE", "m", &[]))),
         ],
     );
@@ -427,13 +552,21 @@ fn bad_request() {
 fn context_too_long() {
     let code = Some("context_length_exceeded");
     check(
-        &clients_own(Class::ContextTooLong, code, 400, "invalid_request_error"),
+        &clients_own(
+            Class::ContextTooLong,
+            &[Details, By::Frame],
+            code,
+            400,
+            "invalid_request_error",
+        ),
         vec![
             plain(Answered(
                 400,
                 invalid("The input token count (9) is too large"),
             )),
             plain(Answered(400, invalid("prompt is too long: 9 > 8"))),
+            plain(Answered(400, invalid("The context length is 8"))),
+            plain(Answered(400, nested(&invalid("prompt is too long: 9 > 8")))),
             plain(Frame(invalid(
                 "it exceeds the maximum number of tokens allowed",
             ))),
@@ -445,7 +578,13 @@ fn context_too_long() {
 fn signature_invalid() {
     let row = Row {
         next: "repair",
-        ..clients_own(Class::SignatureInvalid, None, 400, "invalid_request_error")
+        ..clients_own(
+            Class::SignatureInvalid,
+            &[Details, By::Frame],
+            None,
+            400,
+            "invalid_request_error",
+        )
     };
     check(
         &row,
@@ -455,6 +594,14 @@ fn signature_invalid() {
                 invalid("messages.1: Invalid `signature` in `thinking` block"),
             )),
             plain(Answered(400, invalid("Corrupted thought signature."))),
+            plain(Answered(
+                400,
+                invalid("messages.1.thinking.signature: Field required"),
+            )),
+            plain(Answered(
+                400,
+                nested(&invalid("Expected `thinking`, but found `text`")),
+            )),
             plain(Frame(invalid(
                 "Function call is missing a thought_signature",
             ))),
@@ -466,6 +613,7 @@ fn signature_invalid() {
 fn model_not_found() {
     let row = Row {
         class: Class::ModelNotFound,
+        by: &[Status, Both, Details, By::Frame],
         scope: Scope::AccountModel,
         account: "cooling 600",
         next: "other",
@@ -480,6 +628,7 @@ fn model_not_found() {
             plain(Answered(404, String::new())),
             plain(Answered(404, unknown(&[]))),
             plain(Answered(404, unknown(&[retry("60s")]))),
+            plain(Answered(400, nested(&unknown(&[])))),
             plain(Frame(unknown(&[]))),
         ],
     );
@@ -489,10 +638,17 @@ fn model_not_found() {
 fn too_large() {
     let code = Some("request_too_large");
     check(
-        &clients_own(Class::TooLarge, code, 413, "request_too_large"),
+        &clients_own(
+            Class::TooLarge,
+            &[Status, Both, Details, By::Frame],
+            code,
+            413,
+            "request_too_large",
+        ),
         vec![
             plain(Answered(413, String::new())),
             plain(Answered(413, error(413, "", "m", &[]))),
+            plain(Answered(400, nested(&error(413, "", "m", &[])))),
             plain(Frame(error(413, "", "m", &[]))),
         ],
     );
@@ -502,6 +658,7 @@ fn too_large() {
 fn server_error() {
     let row = Row {
         class: Class::ServerError,
+        by: &[Status, Both, Details, By::Frame, By::Token],
         scope: Scope::None,
         account: "active",
         next: "other, else same after 500 ms",
@@ -516,6 +673,11 @@ fn server_error() {
             plain(Answered(502, error(502, "", "m", &[]))),
             plain(Answered(499, error(499, "CANCELLED", "m", &[]))),
             plain(Answered(408, String::new())),
+            plain(Answered(501, error(501, "UNIMPLEMENTED", "m", &[]))),
+            plain(Answered(599, String::new())),
+            plain(Answered(400, nested(&error(13, "INTERNAL", "m", &[])))),
+            plain(Token(400, r#"{"error":"slow_down"}"#)),
+            plain(Token(404, "<html>")),
             plain(Frame(error(500, "INTERNAL", "m", &[]))),
             plain(Token(500, "")),
         ],
@@ -526,6 +688,7 @@ fn server_error() {
 fn timeout() {
     let row = Row {
         class: Class::Timeout,
+        by: &[Status, Both, Details, By::Frame, Wire],
         scope: Scope::None,
         account: "active",
         next: "other",
@@ -538,6 +701,10 @@ fn timeout() {
         vec![
             plain(Answered(504, String::new())),
             plain(Answered(504, error(504, "DEADLINE_EXCEEDED", "m", &[]))),
+            plain(Answered(
+                400,
+                nested(&error(4, "DEADLINE_EXCEEDED", "m", &[])),
+            )),
             plain(Frame(error(504, "DEADLINE_EXCEEDED", "m", &[]))),
             plain(Broke(Class::Timeout)),
         ],
@@ -548,6 +715,7 @@ fn timeout() {
 fn upstream_garbage() {
     let row = Row {
         class: Class::UpstreamGarbage,
+        by: &[Both, Details, By::Frame, Wire],
         scope: Scope::Account,
         account: "active",
         next: "other",
@@ -560,6 +728,8 @@ fn upstream_garbage() {
         vec![
             plain(Answered(200, "<html>sign in</html>".to_owned())),
             plain(Answered(503, "<html>busy</html>".to_owned())),
+            plain(Answered(403, "Forbidden".to_owned())),
+            plain(Answered(429, "{\"error\":{\"code\":4".to_owned())),
             plain(Frame("{\"what\":1}".to_owned())),
             plain(Broke(Class::UpstreamGarbage)),
         ],
@@ -574,6 +744,7 @@ fn upstream_garbage() {
 fn network() {
     let row = Row {
         class: Class::Network,
+        by: &[Status, Both, Wire],
         scope: Scope::None,
         account: "active",
         next: "other",
@@ -592,10 +763,74 @@ fn network() {
     );
 }
 
+/// A request to an address where this happens to each connection, and how its failure is classed.
+async fn on_the_wire(secure: bool, does: impl Fn(std::net::TcpStream) + Send + 'static) -> Failure {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = socket.local_addr().unwrap();
+    // Not waited for: it may read until this runtime, which must go on, closes the connection.
+    std::thread::spawn(move || {
+        if let Ok((stream, _)) = socket.accept() {
+            does(stream);
+        }
+    });
+    let client = reqwest::Client::builder().no_proxy();
+    let client = client
+        .read_timeout(Duration::from_millis(200))
+        .build()
+        .unwrap();
+    let scheme = if secure { "https" } else { "http" };
+    let sent = client.get(format!("{scheme}://{at}/")).send().await;
+    let error = match sent {
+        Ok(response) => response.bytes().await.unwrap_err(),
+        Err(error) => error,
+    };
+    classify::classify_transport(&error)
+}
+
+#[tokio::test]
+async fn connections_that_fail_are_of_the_network_and_silence_is_a_timeout() {
+    use std::io::{Read as _, Write as _};
+    let read = |stream: &mut std::net::TcpStream| {
+        let _ = stream.read(&mut [0; 4096]);
+    };
+    let refused = {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = socket.local_addr().unwrap();
+        drop(socket);
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        client
+            .get(format!("http://{at}/"))
+            .send()
+            .await
+            .unwrap_err()
+    };
+    let refused = classify::classify_transport(&refused);
+    let no_tls = on_the_wire(true, |mut stream| {
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    })
+    .await;
+    let closed = on_the_wire(false, move |mut stream| read(&mut stream)).await;
+    let cut = on_the_wire(false, move |mut stream| {
+        read(&mut stream);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc");
+    })
+    .await;
+    for failure in [refused, no_tls, closed, cut] {
+        assert_eq!(failure.class, Class::Network, "{failure:?}");
+    }
+    let silent = on_the_wire(false, move |mut stream| {
+        read(&mut stream);
+        // Until the other side has given up.
+        read(&mut stream);
+    })
+    .await;
+    assert_eq!(silent.class, Class::Timeout, "{silent:?}");
+}
+
 #[test]
 fn oauth_config() {
     check(
-        &unusable(Class::OauthConfig, Scope::Upstream, "active"),
+        &unusable(Class::OauthConfig, &[By::Token], Scope::Upstream, "active"),
         vec![
             plain(Token(401, r#"{"error":"invalid_client"}"#)),
             plain(Token(400, r#"{"error":"unauthorized_client"}"#)),
@@ -616,6 +851,22 @@ fn empty_answer() {
     let (without, with) = next(&failure);
     assert_eq!(without, "other, else same after 500 ms");
     assert_eq!(with, without);
+}
+
+/// Each row has a test of its name, which `check` holds to three cases and to each way its class is read.
+#[test]
+fn every_row_of_the_table_is_here() {
+    let source = include_str!("table.rs");
+    for class in Class::ALL {
+        let name = format!("#[test]\nfn {}() {{\n", class.as_str());
+        let from = source
+            .find(&name)
+            .unwrap_or_else(|| panic!("no row {class:?}"));
+        let row = &source[from..];
+        let row = &row[..row.find("\n}\n").unwrap()];
+        assert!(row.contains(&format!("Class::{class:?}")), "{class:?}");
+        assert!(row.contains("check(") || class == Class::EmptyAnswer);
+    }
 }
 
 #[test]

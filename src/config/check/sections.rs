@@ -120,6 +120,12 @@ impl Cx<'_> {
             log_retention: state.log_retention.0,
             log_max_rows: state.log_max_rows,
             log_max_size: state.log_max_size.0,
+            log_bodies: match state.log_bodies {
+                raw::LogBodies::None => model::LogBodies::None,
+                raw::LogBodies::Errors => model::LogBodies::Errors,
+                raw::LogBodies::All => model::LogBodies::All,
+            },
+            log_bodies_retention: state.log_bodies_retention.0,
             orphan_retention: state.orphan_retention.0,
         }
     }

@@ -6,8 +6,8 @@ use crate::base::money::Per;
 use crate::base::time::Timestamp;
 use crate::config::diagnostic::Severity;
 use crate::config::model::{
-    Admin, Affinity, Config, Key, KeyValue, Kind, Limits, Log, LogFormat, Model, OpenAi, Routing,
-    SecretRef, Secrets, Server, State, Strategy, Target,
+    Admin, Affinity, Config, Key, KeyValue, Kind, Limits, Log, LogBodies, LogFormat, Model, OpenAi,
+    Routing, SecretRef, Secrets, Server, State, Strategy, Target,
 };
 use crate::config::tests::{files, findings, loaded, overlaid};
 use crate::ir::{Effort, Family, ThinkingDefault};
@@ -54,6 +54,8 @@ fn tables_that_are_not_given_take_the_defaults() {
             log_retention: Duration::from_hours(30 * 24),
             log_max_rows: 1_000_000,
             log_max_size: 2 << 30,
+            log_bodies: LogBodies::None,
+            log_bodies_retention: Duration::from_hours(3 * 24),
             orphan_retention: Duration::from_hours(30 * 24),
         },
         secrets: Secrets {
@@ -82,6 +84,8 @@ fn tables_that_are_not_given_take_the_defaults() {
         groups: BTreeMap::new(),
         keys: BTreeMap::new(),
         models: BTreeMap::new(),
+        inert: Vec::new(),
+        locked: BTreeMap::new(),
     };
     assert_eq!(config, wanted);
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use crate::config::watch::Shared;
+use crate::config::watch::{Shared, single_files};
 
 /// Longest chain of links that is followed, as the system does.
 const MAX_LINKS: usize = 40;
@@ -54,8 +54,13 @@ impl Folders {
         let Some(watcher) = &mut self.watcher else {
             return;
         };
+        let paths: Vec<&PathBuf> = paths.collect();
+        // What is written into a file that is mounted by itself tells its folder on the other side only.
+        let mounted = single_files(paths.iter().map(|path| path.as_path()));
         let wanted: BTreeMap<PathBuf, u64> = paths
+            .into_iter()
             .flat_map(|path| on_the_way(path))
+            .chain(mounted)
             .filter_map(|folder| identity(&folder).map(|id| (folder, id)))
             .collect();
         self.watched.retain(|folder, id| {

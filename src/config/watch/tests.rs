@@ -144,7 +144,7 @@ async fn an_include_that_is_empty_for_a_moment_is_not_told_as_empty() {
         std::fs::write(dir.path("d/a.toml"), "a = 3\n").unwrap();
     })
     .await;
-    assert_eq!(*watcher.changes().borrow(), 1);
+    assert_eq!(watcher.changes().borrow().count, 1);
 }
 
 #[tokio::test]
@@ -202,4 +202,13 @@ fn vanished_names_includes_that_hold_nothing_more() {
     assert_eq!(gone, BTreeSet::from(["a.toml".into(), "b.toml".into()]));
     assert!(vanished(&before, &before).is_empty());
     assert!(vanished(&files("", None), &files("", None)).is_empty());
+}
+
+#[tokio::test]
+async fn a_secret_that_changed_before_the_first_look_is_told() {
+    let dir = Dir::new(true);
+    let set = dir.set();
+    std::fs::write(dir.path("token"), "two\n").unwrap();
+    let watcher = Watcher::start(&dir.tasks, set, dir.timing);
+    told(&watcher, || {}).await;
 }

@@ -68,12 +68,10 @@ impl Exchange {
             now,
             another_host: next_host.is_some(),
         };
+        let fresh = self.plan.refreshed();
         let next = self.plan.after(failure, facts);
-        // A stale token is no news about the account until a fresh one is refused too.
         if next != Next::Refresh {
-            self.dispatcher
-                .runtime
-                .failed(held.seat(), held.target(), failure);
+            self.blame(&held, failure, fresh);
         }
         match next {
             Next::NextHost => Ok((held, next_host.unwrap_or(host))),
@@ -95,6 +93,21 @@ impl Exchange {
             }
             Next::Other { or_same, until } => self.other(held, failure, or_same, until).await,
             Next::GiveUp => Err(failure.to_error()),
+        }
+    }
+
+    /// Holds a failure against whom it concerns. A stale token is no news about the account until a fresh one is refused
+    /// too, also where nothing is tried again.
+    pub(super) fn blame(&self, held: &Held, failure: &Failure, fresh: bool) {
+        match &self.token {
+            Some(stale) if failure.class == Class::AuthExpired && !fresh => {
+                let credential = &held.seat().account.credential;
+                credential.refuse(stale, Timestamp::now());
+            }
+            _ => {
+                let runtime = &self.dispatcher.runtime;
+                runtime.failed(held.seat(), held.target(), failure);
+            }
         }
     }
 
@@ -161,6 +174,8 @@ impl Exchange {
 
     fn seated(&mut self, held: Held) -> (Held, usize) {
         self.plan.new_account();
+        let (verdicts, _) = self.seating.verdicts(Some(&held));
+        self.ticket.later_verdicts(verdicts);
         let host = held.target().upstream.first_host(Timestamp::now());
         (held, host)
     }

@@ -253,6 +253,7 @@ enum Step {
     Release(u8),
     Pause(u8),
     Resume(u8),
+    Quota(u8, bool),
 }
 
 fn any_wanted() -> impl Strategy<Value = Wanted> {
@@ -301,6 +302,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => (0u8..4).prop_map(Step::Release),
         1 => (0u8..4).prop_map(Step::Pause),
         2 => (0u8..4).prop_map(Step::Resume),
+        1 => (0u8..4, any::<bool>()).prop_map(|(n, left)| Step::Quota(n, left)),
     ]
 }
 
@@ -409,6 +411,12 @@ fn run(rig: &mut Rig, step: Step, held: &mut Vec<Place>) -> Result<(), TestCaseE
         Step::Resume(n) => {
             if let Some(account) = named(rig, n) {
                 account.resume();
+            }
+        }
+        Step::Quota(n, left) => {
+            if let Some(account) = named(rig, n) {
+                let quota = (Some(if left { 0.5 } else { 0.0 }), None);
+                account.quota("m1", quota, rig.now, rig.now);
             }
         }
     }

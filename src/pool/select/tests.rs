@@ -70,13 +70,19 @@ impl Pool for [Candidate] {
         share(self[index].remaining, self[index].health)
     }
 
+    fn in_flight(&self, index: usize) -> u32 {
+        self[index].in_flight
+    }
+
     fn each<B>(
         &self,
+        from: usize,
         now: Timestamp,
         mut told: impl FnMut(usize, Verdict, u32) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         self.iter()
             .enumerate()
+            .skip(from)
             .try_for_each(|(index, c)| told(index, c.verdict(now), c.in_flight))
     }
 }
@@ -450,5 +456,80 @@ proptest! {
             let after = home_of(&fewer, Pick::Weighted, conversation);
             prop_assert!(before == after || before == gone);
         }
+    }
+}
+
+fn any_heavy() -> impl Strategy<Value = Candidate> {
+    (0.5f64..8.0, proptest::option::of(0.05f64..1.0), 0.1f64..1.0).prop_map(
+        |(weight, remaining, health)| Candidate {
+            weight,
+            remaining,
+            health,
+            ..candidate(0)
+        },
+    )
+}
+
+fn any_unusable(c: Candidate, kind: u8) -> Candidate {
+    match kind % 4 {
+        0 => cooling(c, 2_000_000),
+        1 => empty(c, 2_000_000),
+        2 => busy(c),
+        _ => Candidate {
+            excluded: true,
+            ..c
+        },
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+    #[test]
+    fn shares_are_weight_times_quota_times_health(
+        heavy in proptest::collection::vec(any_heavy(), 2..6), crowd in prop_oneof![Just(0usize), Just(8), Just(250)],
+        kind: u8
+    ) {
+        // Alone they are drawn by lot; in a crowd that cannot serve all are looked at.
+        let mut list: Vec<_> = heavy.clone();
+        list.extend(pool(crowd).into_iter().map(|c| any_unusable(c, kind)));
+        for (slot, c) in list.iter_mut().enumerate() {
+            c.slot = slot;
+        }
+        let parts: Vec<f64> = heavy
+            .iter()
+            .map(|c| c.weight * share(c.remaining, c.health))
+            .collect();
+        let all: f64 = parts.iter().sum();
+        for (share, part) in shares(&list, Pick::Weighted).iter().zip(parts) {
+            prop_assert!((share - part / all).abs() < 0.02, "{} {}", share, part / all);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_conversation_moves_only_when_it_must(
+        list in any_list(), pick in any_pick(), home: u64, changes in proptest::collection::vec((0usize..12, any::<u8>()), 0..6)
+    ) {
+        let at = |list: &[Candidate]| select(list, pick, Some(home), Draw::new(home ^ 5), NOW);
+        let Choice::Use(first) = at(&list) else {
+            return Ok(());
+        };
+        prop_assume!(pick != Pick::FillFirst);
+        // Whatever happens to others, it stays.
+        let mut others = list.clone();
+        for (index, kind) in changes {
+            if let Some(c) = others.get_mut(index).filter(|c| c.slot != first) {
+                *c = any_unusable(Candidate { limit: Some(1), ..*c }, kind);
+            }
+        }
+        prop_assert_eq!(at(&others), Choice::Use(first));
+        // Its own account can not serve: it goes elsewhere, always the same way, and returns.
+        let mut away = list.clone();
+        away[first] = cooling(away[first], 2_000_000);
+        prop_assert_ne!(at(&away), Choice::Use(first));
+        prop_assert_eq!(at(&away), at(&away));
+        away[first] = list[first];
+        prop_assert_eq!(at(&away), Choice::Use(first));
     }
 }

@@ -275,3 +275,37 @@ proptest! {
         prop_assert_eq!(m.ready_at(), Timestamp(0));
     }
 }
+
+#[test]
+fn a_guess_yields_to_a_reading_and_what_was_stated_does_not() {
+    let guess = Failure::new(Class::QuotaExhausted, "");
+    let stated = Failure {
+        delay: Some(Duration::from_hours(3)),
+        ..Failure::new(Class::QuotaExhausted, "")
+    };
+    let hour = NOW.plus(cooldown::QUOTA);
+    let later = NOW.plus(Duration::from_secs(5));
+    let mut machine = Machine::default();
+    machine.failure("m", &guess, NOW, &LIMITS);
+    assert_eq!(machine.model_ready_at("m"), hour);
+    // A reading that was asked for before says nothing about it; of another model neither.
+    assert!(!machine.something_left("m", Timestamp(NOW.0 - 1), later));
+    assert!(!machine.something_left("n", later, later));
+    assert_eq!(machine.model_ready_at("m"), hour);
+    assert!(machine.something_left("m", later, later));
+    assert!(machine.models.is_empty());
+    // Stated: it stays, and a guess on top yields to no less than what was stated.
+    machine.failure("m", &stated, NOW, &LIMITS);
+    assert!(!machine.something_left("m", later, later));
+    let end = NOW.plus(Duration::from_hours(3));
+    assert_eq!(machine.model_ready_at("m"), end);
+    let late = NOW.plus(Duration::from_mins(150));
+    machine.failure("m", &guess, late, &LIMITS);
+    assert_eq!(machine.model_ready_at("m"), late.plus(cooldown::QUOTA));
+    assert!(machine.something_left("m", late, late));
+    assert_eq!(machine.model_ready_at("m"), end);
+    // Another class is no guess about the quota.
+    let limited = Failure::new(Class::RateLimited, "");
+    machine.failure("n", &limited, NOW, &LIMITS);
+    assert!(!machine.something_left("n", later, later));
+}

@@ -1,22 +1,21 @@
 //! An edit of the files: made and proved on their texts, everything built that it asks for, then saved, then put in force.
 //! Whatever fails before the save leaves files and snapshot as they were.
 
-use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
 use crate::base::time::Timestamp;
 use crate::config::diagnostic::Severity;
-use crate::config::edit::{self, FileDiff, Intent, NoPatch, Patch, Refused};
-use crate::config::secret;
+use crate::config::edit::{self, Change, FileDiff, Intent, NoPatch, Patch, Refused};
 use crate::config::source::{Files, Revision};
 use crate::config::watch::vanished;
 use crate::config::write::{self, Keeper, WriteError};
 use crate::config::{self, render};
-use crate::runtime::controller::read::taken;
-use crate::runtime::controller::{Controller, watch_set};
+use crate::runtime::controller::files::taken;
+use crate::runtime::controller::{Controller, Read};
 
 /// What somebody asks for.
 #[derive(Debug)]
@@ -97,11 +96,19 @@ impl NotDone {
     }
 }
 
+/// An edit that can be saved.
+struct Draft {
+    before: Files,
+    change: Change,
+    read: Arc<Read>,
+    done: Done,
+}
+
 impl Controller {
     /// Does it, or changes nothing, and tells.
-    pub(super) fn edit(&mut self, ask: Ask) {
+    pub(super) async fn edit(&mut self, ask: Ask) {
         let words: Vec<String> = ask.intents.iter().map(ToString::to_string).collect();
-        let done = self.edited(&ask.intents, ask.seen);
+        let done = self.edited(ask.intents, ask.seen).await;
         match &done {
             Ok(done) if done.changed && done.unsaved.is_none() => {
                 tracing::info!(edit = words.join("; "), revision = %done.revision, "files edited");
@@ -115,8 +122,75 @@ impl Controller {
         let _ = ask.reply.send(done);
     }
 
-    fn edited(&mut self, intents: &[Intent], seen: Option<Revision>) -> Result<Done, NotDone> {
-        let files = Files::read(&self.places.root);
+    async fn edited(
+        &mut self,
+        intents: Vec<Intent>,
+        seen: Option<Revision>,
+    ) -> Result<Done, NotDone> {
+        let desk = self.desk();
+        let drafted = aside(move || desk.draft(&intents, seen)).await?;
+        let draft = match drafted {
+            Ok(draft) => draft,
+            Err(done) => return Ok(done),
+        };
+        let Draft {
+            before,
+            change,
+            read,
+            mut done,
+        } = draft;
+        let ready = self.ready(&read).await.map_err(NotDone::Unusable)?;
+        let (desk, after) = (self.desk(), read.files.clone());
+        let unsaved = aside(move || desk.save(&before, &after, &change)).await?;
+        if let Some((why, patch)) = unsaved {
+            done.unsaved = Some(why);
+            done.patch = Some(patch);
+            return Ok(done);
+        }
+        self.watcher.update(read.watch.clone());
+        done.revision = read.files.revision();
+        self.enact(read, ready);
+        done.generation = self.runtime.snapshot().generation;
+        Ok(done)
+    }
+
+    fn desk(&self) -> Desk {
+        Desk {
+            root: self.places.root.clone(),
+            state: self.places.state_dir.join(&self.present.config.state.path),
+            present: Arc::clone(&self.present),
+            previous: self.previous.clone(),
+            generation: self.runtime.snapshot().generation,
+        }
+    }
+}
+
+/// Runs what reads and writes files off the threads that serve.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, NotDone> + Send + 'static,
+) -> Result<T, NotDone> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|e| Err(NotDone::Unusable(vec![e.to_string()])))
+}
+
+/// What an edit needs to know of what is in force.
+struct Desk {
+    root: PathBuf,
+    /// The state folder.
+    state: PathBuf,
+    present: Arc<Read>,
+    previous: Option<Arc<Read>>,
+    generation: u64,
+}
+
+impl Desk {
+    /// Makes the edit on the files as they are now; done already where there is nothing to save.
+    fn draft(
+        self,
+        intents: &[Intent],
+        seen: Option<Revision>,
+    ) -> Result<Result<Draft, Done>, NotDone> {
+        let files = Files::read(&self.root);
         let seen = seen.unwrap_or_else(|| files.revision());
         if files.revision() != seen || !vanished(&self.present.files, &files).is_empty() {
             return Err(self.moved(&files, seen));
@@ -125,78 +199,84 @@ impl Controller {
         let edited = edit::edit(&files, &config::environment(), seen, intents, now);
         let edited = edited.map_err(NotDone::Refused)?;
         let mut done = Done {
-            changed: edited.loaded.config.as_ref() != config_of(&files, now).as_ref(),
+            changed: edited.loaded.config != config_of(&files, now),
             unsaved: None,
-            diff: edit::diff(&files, &edited.files),
+            diff: Vec::new(),
             patch: None,
             revision: files.revision(),
-            generation: self.runtime.snapshot().generation,
+            generation: self.generation,
         };
         if !done.changed {
-            done.diff.clear();
-            return Ok(done);
+            return Ok(Err(done));
         }
+        done.diff = edit::diff(&files, &edited.files);
         if !self.present.config.admin.write_back {
             let why = "`admin.write_back` is false".to_owned();
-            return self.patched(done, &files, &edited.files, why);
+            done.patch = Some(self.patch(&files, &edited.files, &why)?);
+            done.unsaved = Some(why);
+            return Ok(Err(done));
         }
         let [change] = edited.changes.as_slice() else {
             return Err(NotDone::Unusable(vec![
                 "this changes several files at once: change them by hand".to_owned(),
             ]));
         };
-        let after = edited.files.clone();
-        let read = taken(edited.files, edited.loaded)
-            .map_err(|unreadable| NotDone::Unusable(unreadable.errors))?;
-        let ready = self.ready(&read).map_err(NotDone::Unusable)?;
-        let keeper = Kept(self.places.state_dir.join(&self.present.config.state.path));
+        let change = change.clone();
+        let read = taken(&self.root, edited.files, edited.loaded);
+        let read = read.map_err(|unreadable| NotDone::Unusable(unreadable.errors))?;
+        Ok(Ok(Draft {
+            before: files,
+            change,
+            read: Arc::new(read),
+            done,
+        }))
+    }
+
+    /// Saves it; where the file can't be written, why, and the patch.
+    fn save(
+        self,
+        before: &Files,
+        after: &Files,
+        change: &Change,
+    ) -> Result<Option<(String, Patch)>, NotDone> {
+        let keeper = Kept(&self.state);
         let (old, new) = (change.before.as_bytes(), change.after.as_bytes());
         match write::save(&change.path, old, new, &keeper) {
-            Ok(_) => {}
+            Ok(_) => Ok(None),
             Err(WriteError::Conflict(_)) => {
-                return Err(self.moved(&Files::read(&self.places.root), seen));
+                let now = Files::read(&self.root);
+                Err(NotDone::Moved {
+                    now: now.revision(),
+                    diff: edit::diff(before, &now),
+                })
             }
             Err(error @ WriteError::ReadOnly { .. }) => {
-                return self.patched(done, &files, &after, error.to_string());
+                let why = error.to_string();
+                let patch = self.patch(before, after, &why)?;
+                Ok(Some((why, patch)))
             }
-            Err(error) => return Err(NotDone::Unwritten(error)),
+            Err(error) => Err(NotDone::Unwritten(error)),
         }
-        let secrets = secret::files(&read.secrets, &read.config);
-        let set = watch_set(&self.places.root, &read.files, secrets);
-        self.watcher.update(set);
-        done.revision = read.files.revision();
-        self.enact(read, ready, &BTreeSet::new());
-        done.generation = self.runtime.snapshot().generation;
-        Ok(done)
     }
 
     /// The files are others than those of the revision `seen`, whose texts are known if it is the one in force or the one
     /// before.
     fn moved(&self, files: &Files, seen: Revision) -> NotDone {
-        let mut known = std::iter::once(&self.present.files).chain(&self.previous);
-        let known = known.find(|files| files.revision() == seen);
-        let diff = known.map(|known| edit::diff(known, files));
+        let mut known = std::iter::once(&self.present).chain(&self.previous);
+        let known = known.find(|read| read.files.revision() == seen);
+        let diff = known.map(|read| edit::diff(&read.files, files));
         NotDone::Moved {
             now: files.revision(),
             diff: diff.unwrap_or_default(),
         }
     }
 
-    fn patched(
-        &self,
-        mut done: Done,
-        before: &Files,
-        after: &Files,
-        unsaved: String,
-    ) -> Result<Done, NotDone> {
-        match edit::patch(before, after, &self.present.config.admin.patch_prefix) {
-            Ok(patch) => {
-                done.patch = Some(patch);
-                done.unsaved = Some(unsaved);
-                Ok(done)
-            }
-            Err(error) => Err(NotDone::NoPatch { unsaved, error }),
-        }
+    fn patch(&self, before: &Files, after: &Files, why: &str) -> Result<Patch, NotDone> {
+        let prefix = &self.present.config.admin.patch_prefix;
+        edit::patch(before, after, prefix).map_err(|error| NotDone::NoPatch {
+            unsaved: why.to_owned(),
+            error,
+        })
     }
 }
 
@@ -207,16 +287,16 @@ fn config_of(files: &Files, now: Timestamp) -> Option<config::model::Config> {
 }
 
 /// The old text of a file that can only be written in place, in the state folder.
-struct Kept(PathBuf);
+struct Kept<'d>(&'d Path);
 
-impl Keeper for Kept {
+impl Keeper for Kept<'_> {
     fn keep(&self, path: &Path, text: &[u8]) -> io::Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         // Made with mode 0600, as temporary files are.
-        let mut file = tempfile::NamedTempFile::new_in(&self.0)?;
+        let mut file = tempfile::NamedTempFile::new_in(self.0)?;
         file.write_all(text)?;
         file.as_file().sync_all()?;
         file.persist(self.0.join(format!("before-edit-{name}")))?;
-        std::fs::File::open(&self.0)?.sync_all()
+        std::fs::File::open(self.0)?.sync_all()
     }
 }

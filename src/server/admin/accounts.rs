@@ -1,11 +1,13 @@
 //! What a person does to an account: release, pause, resume, refresh.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::base::time::Timestamp;
 use crate::runtime::account::AccountState;
+use crate::runtime::refresh::Inquiry;
 use crate::server::Gateway;
 use crate::server::admin::{Params, Refusal, status};
 
@@ -54,11 +56,59 @@ pub(super) fn resume(gateway: &Gateway, params: &Params) -> Result<Value, Refusa
     Ok(told(gateway, &account, changed))
 }
 
+/// Longest that an account is asked: discovery of a project may take a few calls.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+/// Asks the account's upstream now and tells what it said. Waits for that, on the blocking thread that operations run on.
 pub(super) fn refresh(gateway: &Gateway, params: &Params) -> Result<Value, Refusal> {
     let account = account(gateway, params)?;
-    let asked = account.can_be_asked();
-    if asked {
-        gateway.dispatcher.runtime.ask_quota(&account.id);
+    let runtime = &gateway.dispatcher.runtime;
+    let snapshot = runtime.snapshot();
+    let Some(inquiry) = Inquiry::of(&snapshot, &account) else {
+        return Ok(told(gateway, &account, false));
+    };
+    let handle = tokio::runtime::Handle::try_current().map_err(|_| Refusal::failed())?;
+    let asked = handle.block_on(tokio::time::timeout(PATIENCE, inquiry.ask(runtime, true)));
+    let mut answer = told(gateway, &account, asked.is_ok());
+    match asked {
+        Ok(Ok(refreshed)) => {
+            answer["refreshed"] = json!({
+                "token": if refreshed.renewed { "renewed" } else { "still good" },
+                "token_until": refreshed.token_until.map(|at| at.to_string()),
+                "project": refreshed.project.id,
+                "tier": refreshed.project.tier,
+                "models": refreshed.models,
+            });
+        }
+        Ok(Err(failure)) => {
+            answer["error"] = json!({
+                "class": failure.class.as_str(),
+                "status": failure.status,
+                "message": failure.message,
+                "detail": failure.detail,
+                "link": failure.link,
+            });
+        }
+        Err(_) => {
+            let message = format!("no answer within {} s", PATIENCE.as_secs());
+            answer["error"] = json!({ "class": "timeout", "message": message, "detail": "" });
+        }
     }
-    Ok(told(gateway, &account, asked))
+    Ok(answer)
+}
+
+/// One account, whether or not the file enables it.
+pub(super) fn show(gateway: &Gateway, params: &Params) -> Result<Value, Refusal> {
+    let name = params.need("name")?;
+    let snapshot = gateway.dispatcher.runtime.snapshot();
+    let mut accounts = status::accounts(&snapshot, Timestamp::now());
+    let at = accounts.iter().position(|a| a["name"] == name);
+    at.map(|at| json!({ "account": accounts.swap_remove(at) }))
+        .ok_or_else(|| Refusal::not_found(format!("there is no account `{name}` in the file")))
+}
+
+/// All accounts.
+pub(super) fn list(gateway: &Gateway) -> Value {
+    let snapshot = gateway.dispatcher.runtime.snapshot();
+    json!({ "accounts": status::accounts(&snapshot, Timestamp::now()) })
 }

@@ -3,18 +3,15 @@
 use serde_json::{Value, json};
 
 use crate::base::id::RequestId;
+use crate::dispatch::ticket::told_later;
 use crate::server::Gateway;
 use crate::server::admin::{Params, Refusal};
 use crate::store::{LogRecord, Store, StoreError};
 
 pub(super) fn explain(gateway: &Gateway, params: &Params) -> Result<Value, Refusal> {
-    let text = params.need("id")?;
-    let id = RequestId::parse(text).ok_or_else(|| {
-        Refusal::mistake(format!(
-            "`{text}` is no request id: take it from the answer's header `x-request-id`"
-        ))
-    })?;
-    match read(&gateway.dispatcher.runtime.store, id) {
+    let id = id(params)?;
+    let store = &gateway.dispatcher.runtime.store;
+    match queued_too(store, || store.log_record(id)) {
         Ok(Some(record)) => Ok(describe(&record)),
         Ok(None) => Err(Refusal::not_found(format!(
             "there is no request `{id}` in the log: it still runs, had no valid key, or is no longer kept"
@@ -26,27 +23,33 @@ pub(super) fn explain(gateway: &Gateway, params: &Params) -> Result<Value, Refus
     }
 }
 
-/// The row, also where it was only just queued.
-fn read(store: &Store, id: RequestId) -> Result<Option<LogRecord>, StoreError> {
-    if let Some(record) = store.log_record(id)? {
-        return Ok(Some(record));
+/// The request that is asked about.
+pub(super) fn id(params: &Params) -> Result<RequestId, Refusal> {
+    let text = params.need("id")?;
+    RequestId::parse(text).ok_or_else(|| {
+        Refusal::mistake(format!(
+            "`{text}` is no request id: take it from the answer's header `x-request-id`"
+        ))
+    })
+}
+
+/// What is found, also where it was only just queued.
+pub(super) fn queued_too<T>(
+    store: &Store,
+    find: impl Fn() -> Result<Option<T>, StoreError>,
+) -> Result<Option<T>, StoreError> {
+    if let Some(found) = find()? {
+        return Ok(Some(found));
     }
     // Operations run on blocking threads of the runtime; what can't be written is simply not found.
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         let _ = runtime.block_on(store.flush());
     }
-    store.log_record(id)
+    find()
 }
 
+/// A row with its tries and verdicts.
 fn describe(r: &LogRecord) -> Value {
-    let error = r.error.as_ref().map(|e| {
-        json!({
-            "kind": e.kind,
-            "fault": e.origin.as_str(),
-            "message": e.message,
-            "detail": e.detail,
-        })
-    });
     let tries: Vec<_> = r
         .tries
         .iter()
@@ -65,7 +68,34 @@ fn describe(r: &LogRecord) -> Value {
             })
         })
         .collect();
-    let verdicts = r.verdicts.iter();
+    let (mut verdicts, mut later) = (Vec::new(), Vec::new());
+    for verdict in &r.verdicts {
+        let account = verdict.account.as_str();
+        match told_later(&verdict.text) {
+            (None, text) => verdicts.push(json!({ "account": account, "verdict": text })),
+            (Some(n), text) => {
+                later.push(json!({ "try": n, "account": account, "verdict": text }));
+            }
+        }
+    }
+    let mut row = row(r);
+    row["verdicts"] = verdicts.into();
+    row["later_verdicts"] = later.into();
+    row["more_verdicts"] = r.more_verdicts.into();
+    row["tries"] = tries.into();
+    row
+}
+
+/// A row as lists show it.
+pub(super) fn row(r: &LogRecord) -> Value {
+    let error = r.error.as_ref().map(|e| {
+        json!({
+            "kind": e.kind,
+            "fault": e.origin.as_str(),
+            "message": e.message,
+            "detail": e.detail,
+        })
+    });
     json!({
         "id": r.id.to_string(),
         "at": r.at.to_string(),
@@ -84,10 +114,5 @@ fn describe(r: &LogRecord) -> Value {
         "input_tokens": r.usage.input_total(),
         "output_tokens": r.usage.output_total(),
         "losses": r.losses,
-        "verdicts": verdicts
-            .map(|v| json!({ "account": v.account.as_str(), "verdict": v.text }))
-            .collect::<Vec<_>>(),
-        "more_verdicts": r.more_verdicts,
-        "tries": tries,
     })
 }

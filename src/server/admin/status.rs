@@ -9,6 +9,7 @@ use crate::base::id::hex;
 use crate::base::time::Timestamp;
 use crate::pool::report::State;
 use crate::runtime::account::AccountState;
+use crate::runtime::controller::{Drift, drift};
 use crate::runtime::snapshot::{Seat, Snapshot};
 use crate::server::Gateway;
 use crate::store::Condition;
@@ -35,18 +36,41 @@ pub(super) fn status(gateway: &Gateway) -> Value {
         "config": {
             "generation": snapshot.generation,
             "revision": hex(&snapshot.revision),
+            "read": (reload.at > Timestamp::default()).then(|| reload.at.to_string()),
+            "differs": drift(&reload, &snapshot).map(Drift::as_str),
             "errors": reload.errors,
             "after_restart": reload.restart,
         },
+        "upstreams": upstreams(&snapshot, Timestamp::now()),
         "accounts": accounts,
         "waiting": gateway.dispatcher.queue.len(),
         "store": {
             "state": condition(&health.state),
             "log": condition(&health.log),
+            "queued_logs": health.queued_logs,
+            "queued_writes": health.queued_writes,
             "dropped_logs": health.dropped_logs,
             "dropped_writes": health.dropped_writes,
+            "dropped_bodies": health.dropped_bodies,
         },
     })
+}
+
+/// Every upstream in effect, with the age of its list of models.
+fn upstreams(snapshot: &Snapshot, now: Timestamp) -> Vec<Value> {
+    let upstreams = snapshot.upstreams.values();
+    upstreams
+        .map(|upstream| match upstream.listed() {
+            Some(listed) => json!({
+                "name": upstream.id.as_str(),
+                "models": listed.list.models.len(),
+                "listed": listed.at.to_string(),
+                "age_s": now.since(listed.at).as_secs(),
+                "from_store": listed.from_store,
+            }),
+            None => json!({"name": upstream.id.as_str()}),
+        })
+        .collect()
 }
 
 /// Every account of the file, in order of names.
@@ -131,5 +155,10 @@ fn closed(account: &AccountState, seat: &Seat, now: Timestamp) -> Option<Value> 
 
 fn quota(seat: &Seat, now: Timestamp) -> Value {
     let view = seat.lane.view(seat.credits, now);
-    json!({ "model": seat.lane.model, "remaining": view.remaining, "health": view.health })
+    json!({
+        "model": seat.lane.model,
+        "remaining": view.remaining,
+        "reset": seat.lane.reset(now).map(|at| at.to_string()),
+        "health": view.health,
+    })
 }

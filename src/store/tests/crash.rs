@@ -15,7 +15,11 @@ async fn run_until_cut(store: &Store, disks: [&Disk; 2], from: usize) -> Option<
         }
         let text = format!("thought {}", n % 5).repeat(1 + n % 300);
         store.put_signature(signature("team", &text, &[&format!("call-{n}")]));
-        store.log(row(n));
+        let record = row(n);
+        if n % 3 == 0 {
+            bodies::put(store, record.id, &format!("question {n}"), "answer");
+        }
+        store.log(record);
         if n % 4 == 0 {
             if store.put_token(token("main", n)).await.is_ok() {
                 acknowledged = Some(n);
@@ -50,6 +54,11 @@ fn check(store: &Store, least: Option<usize>) {
         let whole = store.log_record(listed.id).unwrap().unwrap();
         let n = usize::try_from(listed.id.as_u128() & 0xffff_ffff).unwrap();
         assert_eq!(whole.tries.len(), n % 4);
+        // What was sealed is never there without its key.
+        if let Some((request, answer)) = bodies::said(store, listed.id) {
+            assert_eq!(request, format!("question {n}"));
+            assert_eq!(answer, "answer");
+        }
     }
     assert_eq!(all_of(store), rows.len() as u64, "sums match the rows");
 }

@@ -93,7 +93,19 @@ async fn a_store_in_use_says_so() {
     let first = open(tmp.path()).unwrap();
     let error = open(tmp.path()).unwrap_err();
     assert!(matches!(error, StoreError::Locked { .. }), "{error}");
-    assert!(error.to_string().contains("is in use by `"), "{error}");
+    let holder = holder::of(&tmp.path().join("agp.redb"));
+    let who = holder.map_or("another process".to_owned(), |h| h.to_string());
+    assert!(
+        error
+            .to_string()
+            .contains(&format!("in use by {who}: stop"))
+    );
+    if cfg!(target_os = "linux") {
+        assert!(
+            who.contains(&format!("(pid {})", std::process::id())),
+            "{who}"
+        );
+    }
     first.close().await;
     open(tmp.path()).unwrap().close().await;
 }

@@ -81,7 +81,11 @@ async fn child_that_is_killed() {
         note(&mut file, "cooldown", n, at);
         store.put_quota(quota("main", "m", left_of(n)));
         note(&mut file, "quota", n, at);
-        store.put_signature(signature("team", &format!("thought {n}"), &["call"]));
+        store.put_signature(signature(
+            "team",
+            &format!("thought {}", n % 100),
+            &["call"],
+        ));
         if n % 8 == 0 {
             store.put_token(token("main", n)).await.unwrap();
             note(&mut file, "token", n, Timestamp::now());
@@ -226,18 +230,19 @@ async fn check(dir: &Path, killed: Timestamp, known: &mut Known) {
 
 #[tokio::test]
 async fn nothing_promised_is_lost_when_the_process_is_killed() {
-    let kills = count_of("AGP_KILLS", 6);
+    let kills = count_of("AGP_KILLS", 10);
     let tmp = tempfile::tempdir().unwrap();
     let mut luck = luck(7);
     let mut known = Known::default();
     for _ in 0..kills {
         let mut child = spawn(tmp.path(), known.next);
         // In the middle of opening, or of writing; half of the time so late that relaxed writes count.
-        let longest = if luck().is_multiple_of(2) { 400 } else { 1600 };
+        let longest = if luck().is_multiple_of(2) { 300 } else { 1500 };
         std::thread::sleep(Duration::from_millis(u64::from(luck() % longest)));
+        let killed = Timestamp::now();
         child.kill().unwrap();
         child.wait().unwrap();
-        check(tmp.path(), Timestamp::now(), &mut known).await;
+        check(tmp.path(), killed, &mut known).await;
     }
     println!("{kills} kills: {known:?}");
     assert!(known.lives_that_wrote * 2 > kills, "few wrote: {known:?}");

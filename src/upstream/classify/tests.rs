@@ -274,6 +274,29 @@ fn row_bad_request() {
 }
 
 #[test]
+fn what_a_refusal_quotes_decides_nothing() {
+    for quoted in [
+        "User location is not supported for the API use.",
+        "the prompt is too long, says \"agp\", and so on",
+        "Corrupted thought signature.",
+    ] {
+        let text = format!("Invalid value at 'contents[0].parts[0]' (text), \"{quoted}\"");
+        let failure = google(400, &text, None);
+        assert_eq!(failure.class, Class::BadRequest, "{text}");
+        assert_eq!(failure.message, text);
+    }
+    let text = "denied: \"it has been disabled by the Terms of Service\"";
+    assert_eq!(google(403, text, None).class, Class::Forbidden);
+    let text = "too fast for \"limit: 0\"";
+    assert_eq!(google(429, text, None).class, Class::RateLimited);
+    // What stands beside the quotes still does.
+    let text = "Prompt is too long for \"gemini-3\"";
+    assert_eq!(google(400, text, None).class, Class::ContextTooLong);
+    let cut = "{\"type\":\"error\",\"error\":{\"message\":\"prompt is too long: 9 tok";
+    assert_eq!(google(400, cut, None).class, Class::ContextTooLong);
+}
+
+#[test]
 fn row_context_too_long() {
     for text in [
         "The input token count (9) exceeds the maximum number of tokens allowed (8).",

@@ -11,7 +11,7 @@ use hyper::body::Body as _;
 use tokio::time::{Instant, Sleep};
 
 use crate::pool::failure::{Class, Failure};
-use crate::upstream::classify::classify_transport;
+use crate::upstream::classify::classify_broken_body;
 
 /// The chunks of an answer as they arrive. Ends after the first failure; dropping it ends the call.
 ///
@@ -129,7 +129,7 @@ impl Stream for BodyStream {
                 }
                 Poll::Ready(Some(Err(error))) => {
                     self.ended = true;
-                    return Poll::Ready(Some(Err(classify_transport(&error))));
+                    return Poll::Ready(Some(Err(classify_broken_body(&error))));
                 }
                 Poll::Ready(None) => {
                     self.ended = true;

@@ -1,6 +1,7 @@
 //! What a credential is made of and talks to.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sha2::{Digest, Sha256};
@@ -9,6 +10,29 @@ use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 use crate::pool::failure::Failure;
 use crate::upstream::oauth::{self, Grant, OAuthClient};
+
+/// How long before its end a token is renewed, at the least (upstream-protocol.md 1.2).
+const AHEAD: Duration = Duration::from_mins(5);
+
+/// An access token at hand.
+pub(super) struct Access {
+    pub(super) token: Secret,
+    pub(super) expires_at: Timestamp,
+    /// From here on it is renewed beside the requests.
+    pub(super) renew_at: Timestamp,
+}
+
+impl Access {
+    /// One whose renewal is due `jitter` sooner than it must be.
+    pub(super) fn new(token: Secret, expires_at: Timestamp, jitter: Duration) -> Self {
+        let ahead = i64::try_from((AHEAD + jitter).as_millis()).unwrap_or(0);
+        Self {
+            token,
+            expires_at,
+            renew_at: Timestamp(expires_at.0.saturating_sub(ahead)),
+        }
+    }
+}
 
 /// What is kept of a credential between runs.
 #[derive(Debug, Clone, PartialEq)]

@@ -119,6 +119,15 @@ impl Running {
         self.wait().await
     }
 
+    /// Ends it at once, as the kernel does when memory is short.
+    pub(crate) async fn kill(&mut self) {
+        self.child.kill().unwrap();
+        super::until("a process to end", || {
+            self.child.try_wait().unwrap().is_some()
+        })
+        .await;
+    }
+
     /// Its exit code, once it has ended.
     pub(crate) async fn wait(&mut self) -> i32 {
         let mut code = None;

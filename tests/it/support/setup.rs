@@ -56,6 +56,11 @@ impl Setup {
         self
     }
 
+    /// Includes the files of this pattern.
+    pub(crate) fn include(self, pattern: &str) -> Self {
+        self.top("include", vec![pattern.to_owned()])
+    }
+
     /// Sets a key of `[section]`.
     pub(crate) fn set(self, section: &str, key: &str, value: impl Into<Value>) -> Self {
         self.at(&[section], key, value)

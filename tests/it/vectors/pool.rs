@@ -46,12 +46,17 @@ impl Pool for Accounts {
         1.0
     }
 
+    fn in_flight(&self, _: usize) -> u32 {
+        0
+    }
+
     fn each<B>(
         &self,
+        from: usize,
         now: Timestamp,
         mut told: impl FnMut(usize, Verdict, u32) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
-        (0..self.len()).try_for_each(|index| told(index, self.verdict(index, now), 0))
+        (from..self.len()).try_for_each(|index| told(index, self.verdict(index, now), 0))
     }
 }
 

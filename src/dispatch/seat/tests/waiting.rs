@@ -96,15 +96,17 @@ impl Core {
         core
     }
 
+    /// In the order of the controller.
     fn reload(&mut self, file: &File) {
-        self.runtime.put(wired(file, &self.runtime.registry));
-        self.rig.snapshot = wired(file, &self.runtime.registry);
+        let registry = &self.runtime.registry;
+        self.rig.snapshot = wired(file, registry);
         let accounts = &self.rig.snapshot.accounts;
-        self.runtime.registry.retain(
+        registry.retain(
             |id| accounts.contains_key(id),
             Duration::MAX,
             Timestamp::now(),
         );
+        self.runtime.put(wired(file, registry));
     }
 
     fn ask(&mut self, key: &'static str, home: Option<u64>, but: Option<u8>) {

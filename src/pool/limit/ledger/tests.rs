@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::pool::limit::Budget;
 
 const NOON: Timestamp = Timestamp(1_795_262_400_000);
 const UTC: TimeZone = TimeZone::UTC;

@@ -1,0 +1,167 @@
+//! The settings: `[server]` to `[fetch]`. Each struct is taken apart whole, so that a new field can't be forgotten here.
+
+use crate::config::model::{
+    Admin, Affinity, Config, Log, LogBodies, LogFormat, OpenAi, Routing, Secrets, Server, State,
+};
+use crate::config::plan::facts::{Fact, Facts, Maker, Section, Table};
+use crate::wire::ThinkingOutput;
+
+impl Maker<'_> {
+    pub(super) fn sections(&self, config: &Config, facts: &mut Facts) {
+        let mut put = |name: &str, table| {
+            *facts.table(Section::Settings, name) = table;
+        };
+        put("server", server(&config.server));
+        put("log", log(&config.log));
+        put("admin", admin(&config.admin));
+        put("state", self.state(&config.state));
+        put("secrets", self.secrets(&config.secrets));
+        put("routing", routing(&config.routing));
+        put("openai", openai(&config.openai));
+    }
+
+    fn state(&self, state: &State) -> Table {
+        let State {
+            path,
+            log_retention,
+            log_max_rows,
+            log_max_size,
+            log_bodies,
+            log_bodies_retention,
+            orphan_retention,
+        } = state;
+        let mut table = Table::default();
+        table.set("path", self.file(path));
+        table.set("log_retention", Fact::time(*log_retention));
+        table.set("log_max_rows", Fact::count(*log_max_rows));
+        table.set("log_max_size", Fact::size(*log_max_size));
+        let bodies = match log_bodies {
+            LogBodies::None => "none",
+            LogBodies::Errors => "errors",
+            LogBodies::All => "all",
+        };
+        table.set("log_bodies", Fact::text(bodies));
+        table.set("log_bodies_retention", Fact::time(*log_bodies_retention));
+        table.set("orphan_retention", Fact::time(*orphan_retention));
+        table
+    }
+
+    fn secrets(&self, secrets: &Secrets) -> Table {
+        let Secrets { identity } = secrets;
+        let mut table = Table::default();
+        table.set("identity.file", self.file(identity));
+        table
+    }
+}
+
+fn server(server: &Server) -> Table {
+    let Server {
+        listen,
+        max_body,
+        keepalive,
+        stream_commit_after,
+        drain_delay,
+        drain_timeout,
+        metrics,
+    } = server;
+    let mut table = Table::default();
+    table.set("listen", Fact::text(&listen.to_string()));
+    table.set("max_body", Fact::size(*max_body));
+    table.set("keepalive", Fact::time(*keepalive));
+    table.set("stream_commit_after", Fact::time(*stream_commit_after));
+    table.set("drain_delay", Fact::time(*drain_delay));
+    table.set("drain_timeout", Fact::time(*drain_timeout));
+    table.set_some(
+        "metrics.listen",
+        metrics.map(|listen| Fact::text(&listen.to_string())),
+    );
+    table
+}
+
+fn log(log: &Log) -> Table {
+    let Log { level, format } = log;
+    let mut table = Table::default();
+    table.set("level", Fact::text(level));
+    let format = match format {
+        LogFormat::Text => "text",
+        LogFormat::Json => "json",
+    };
+    table.set("format", Fact::text(format));
+    table
+}
+
+/// Most of `[admin]` has no effect so far, and stands among the inert keys as written.
+fn admin(admin: &Admin) -> Table {
+    let Admin {
+        enabled: _,
+        listen: _,
+        write_back,
+        patch_prefix,
+        time_zone,
+    } = admin;
+    let mut table = Table::default();
+    table.set("write_back", Fact::flag(*write_back));
+    table.set("patch_prefix", Fact::text(patch_prefix));
+    let zone = time_zone
+        .iana_name()
+        .map_or_else(|| format!("{time_zone:?}"), str::to_owned);
+    table.set("time_zone", Fact::text(&zone));
+    table
+}
+
+fn openai(openai: &OpenAi) -> Table {
+    let OpenAi { thinking_output } = openai;
+    let mut table = Table::default();
+    let word = match thinking_output {
+        ThinkingOutput::ReasoningContent => "reasoning_content",
+        ThinkingOutput::Tags => "tags",
+        ThinkingOutput::Both => "both",
+    };
+    table.set("thinking_output", Fact::text(word));
+    table
+}
+
+fn routing(routing: &Routing) -> Table {
+    let Routing {
+        strategy,
+        affinity,
+        default_model,
+        max_concurrent_per_account,
+        max_concurrent_per_model,
+        queue_timeout,
+        max_queue,
+        capacity_cooldown,
+        max_cooldown,
+        max_attempts,
+        retry_within,
+        total_timeout,
+        quota_refresh,
+    } = routing;
+    let mut table = Table::default();
+    table.set("strategy", Fact::text(strategy.as_str()));
+    let affinity = match affinity {
+        Affinity::None => "none",
+        Affinity::Conversation => "conversation",
+    };
+    table.set("affinity", Fact::text(affinity));
+    table.set_some("default_model", default_model.as_deref().map(Fact::text));
+    // 0 is no limit, as in the file.
+    let limit = |n: &Option<u32>| Fact::count(n.unwrap_or(0).into());
+    table.set(
+        "max_concurrent_per_account",
+        limit(max_concurrent_per_account),
+    );
+    table.set("max_concurrent_per_model", limit(max_concurrent_per_model));
+    table.set("queue_timeout", Fact::time(*queue_timeout));
+    table.set("max_queue", Fact::count((*max_queue).into()));
+    table.set("capacity_cooldown", Fact::time(*capacity_cooldown));
+    table.set("max_cooldown", Fact::time(*max_cooldown));
+    table.set("max_attempts", Fact::count((*max_attempts).into()));
+    table.set("retry_within", Fact::time(*retry_within));
+    table.set(
+        "total_timeout",
+        Fact::time(total_timeout.unwrap_or_default()),
+    );
+    table.set("quota_refresh", Fact::time(*quota_refresh));
+    table
+}

@@ -1,0 +1,70 @@
+//! `plan`: what a configuration would change here. `reload`: reads the files now.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::base::time::Timestamp;
+use crate::config::plan::{Facts, plan as compare};
+use crate::runtime::controller::{Message, Outcome};
+use crate::server::Gateway;
+use crate::server::admin::{Params, Refusal};
+
+/// The body holds the [`Facts`] of a configuration. They are compared here, so that nothing about the secrets of what runs
+/// leaves, not even a digest.
+pub(super) fn plan(gateway: &Gateway, params: &Params) -> Result<Value, Refusal> {
+    let mut wanted: Facts = serde_json::from_slice(params.body()).map_err(|e| {
+        Refusal::mistake(format!(
+            "expected the facts of a configuration, as `agp plan` of version {} sends them: {e}",
+            env!("CARGO_PKG_VERSION")
+        ))
+    })?;
+    let runtime = &gateway.dispatcher.runtime;
+    let snapshot = runtime.snapshot();
+    let config = &snapshot.config;
+    let root = runtime.reload.lock().root.clone();
+    let folder = root.parent().unwrap_or(Path::new(""));
+    let running = Facts::of(config, folder, wanted.key());
+    let held = wanted.hold(&running, config.locked.keys());
+    let held = held.into_iter().map(|path| {
+        let variable = config.locked.get(path).cloned();
+        (path.clone(), variable.unwrap_or_default())
+    });
+    let held = held.collect();
+    let mut plan = compare(&running, &wanted, Timestamp::now());
+    plan.held = held;
+    Ok(json!({ "generation": snapshot.generation, "plan": plan }))
+}
+
+/// Waits for the outcome.
+pub(super) fn reload(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
+    let (answer, outcome) = tokio::sync::oneshot::channel();
+    // Neither fails but while the gateway stops.
+    let asked = gateway.controller.blocking_send(Message::Reload(answer));
+    let outcome = asked.ok().and_then(|()| outcome.blocking_recv().ok());
+    let outcome = outcome.ok_or_else(|| {
+        let message = "the gateway is stopping: it reads its files no more";
+        Refusal::of(http::StatusCode::SERVICE_UNAVAILABLE, message)
+    })?;
+    Ok(match outcome {
+        Outcome::Applied {
+            generation,
+            what,
+            restart,
+        } => json!({
+            "outcome": "applied",
+            "generation": generation,
+            "what": what,
+            "after_restart": restart,
+        }),
+        Outcome::Unchanged {
+            generation,
+            restart,
+        } => json!({
+            "outcome": "unchanged",
+            "generation": generation,
+            "after_restart": restart,
+        }),
+        Outcome::Refused { errors } => json!({ "outcome": "refused", "errors": errors }),
+    })
+}
