@@ -19,9 +19,11 @@ fn setup() -> Setup {
 async fn asked(app: &TestApp, path: &str) -> Result<Value, admin::Refusal> {
     let gateway = std::sync::Arc::clone(app.gateway().gateway());
     let uri = format!("{}{path}", admin::BASE).parse().unwrap();
-    tokio::task::spawn_blocking(move || admin::run(&gateway, &Method::POST, &uri))
-        .await
-        .unwrap()
+    tokio::task::spawn_blocking(move || {
+        admin::run(&gateway, &Method::POST, &uri, bytes::Bytes::new())
+    })
+    .await
+    .unwrap()
 }
 
 fn git(folder: &Path, args: &[&str]) -> Option<String> {

@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn what_was_saved_over_it_stays_and_what_was_saved_before_is_kept() {
         let (result, folder) = settled("theirs", |f| {
-            std::fs::write(f.join("real"), "third").unwrap()
+            std::fs::write(f.join("real"), "third").unwrap();
         });
         let Err(WriteError::Unsettled { beside, .. }) = result else {
             panic!("{result:?}");
@@ -294,7 +294,9 @@ mod tests {
 
     #[test]
     fn what_is_taken_away_leaves_its_place_to_what_was_there() {
-        let (result, folder) = settled("theirs", |f| std::fs::remove_file(f.join("real")).unwrap());
+        let (result, folder) = settled("theirs", |f| {
+            std::fs::remove_file(f.join("real")).unwrap();
+        });
         assert!(matches!(result, Err(WriteError::Conflict(_))));
         assert_eq!(texts(folder.path()), ["other", "theirs"]);
     }
