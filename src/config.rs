@@ -7,6 +7,7 @@ mod check;
 mod de;
 mod decode;
 pub mod diagnostic;
+pub mod edit;
 mod mask;
 pub mod model;
 mod overlay;
@@ -22,6 +23,7 @@ mod tree;
 mod value;
 pub mod watch;
 pub mod weak;
+pub mod write;
 
 use crate::base::time::Timestamp;
 use crate::config::diagnostic::{Code, Diagnostic, Diagnostics, Span};
