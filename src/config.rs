@@ -7,6 +7,7 @@ mod check;
 mod de;
 mod decode;
 pub mod diagnostic;
+pub mod edit;
 pub mod effective;
 pub mod explain;
 pub mod format;
@@ -29,6 +30,7 @@ mod tree;
 mod value;
 pub mod watch;
 pub mod weak;
+pub mod write;
 
 use crate::base::time::Timestamp;
 use crate::config::diagnostic::{Code, Diagnostic, Diagnostics, Span};

@@ -200,7 +200,7 @@ async fn status_shows_what_the_gateway_does() {
 }
 
 /// The commands whose help is looked at: none, and each that exists.
-const COMMANDS: [&[&str]; 33] = [
+const COMMANDS: [&[&str]; 35] = [
     &[],
     &["serve"],
     &["demo"],
@@ -223,6 +223,8 @@ const COMMANDS: [&[&str]; 33] = [
     &["account", "pause"],
     &["account", "resume"],
     &["account", "refresh"],
+    &["account", "enable"],
+    &["account", "disable"],
     &["pick"],
     &["explain"],
     &["logs"],
