@@ -1,4 +1,4 @@
-//! The admin operations: one table. The Unix socket and the command line use it; the panel's routes will.
+//! The admin operations: one table. The Unix socket and HTTP with a token lead to it.
 
 mod accounts;
 mod edits;
@@ -7,24 +7,29 @@ mod keys;
 mod logs;
 mod pick;
 mod plan;
+pub mod remote;
 mod status;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::{Method, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
+use crate::config::model::Role;
 use crate::server::Gateway;
 
-/// What a caller must be allowed to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Look.
-    Read,
-    /// Change.
-    Write,
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// `cli:<uid>` over the socket, else `token:<name>`.
+    pub name: String,
+    /// The address that it asks from; `None` over the socket.
+    pub from: Option<IpAddr>,
+    /// What it may do.
+    pub role: Role,
 }
 
 /// One operation.
@@ -46,13 +51,19 @@ pub struct Operation {
 }
 
 /// What an operation is given: by path and query, by name, and the request's body.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Params {
     given: BTreeMap<String, String>,
     body: Bytes,
+    caller: Caller,
 }
 
 impl Params {
+    /// Who asks.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     /// The request's body; empty where it had none.
     pub fn body(&self) -> &[u8] {
         &self.body
@@ -287,9 +298,15 @@ pub const OPERATIONS: &[Operation] = &[
 /// Runs the operation at this method and address. Blocks: see [`Operation::run`].
 ///
 /// # Errors
-/// 404 for an unknown path, 405 for a known one with another method, 400 for a query that it does not know, else what the
-/// operation says.
-pub fn run(gateway: &Gateway, method: &Method, uri: &Uri, body: Bytes) -> Result<Value, Refusal> {
+/// 404 for an unknown path, 405 for a known one with another method, 403 for a caller who may not, 400 for a query that it
+/// does not know, else what the operation says.
+pub fn run(
+    gateway: &Gateway,
+    caller: Caller,
+    method: &Method,
+    uri: &Uri,
+    body: Bytes,
+) -> Result<Value, Refusal> {
     let path = uri.path().strip_prefix(BASE);
     let mut known = path
         .into_iter()
@@ -308,6 +325,14 @@ pub fn run(gateway: &Gateway, method: &Method, uri: &Uri, body: Bytes) -> Result
             let message = format!("this path does not take {method}");
             Refusal::of(StatusCode::METHOD_NOT_ALLOWED, message)
         })?;
+    if operation.role > caller.role {
+        let message = format!(
+            "`{}` needs a token of role write, and this one has role {}",
+            operation.name,
+            caller.role.as_str()
+        );
+        return Err(Refusal::of(StatusCode::FORBIDDEN, message));
+    }
     for pair in uri.query().unwrap_or_default().split('&') {
         let (name, value) = match pair.split_once('=') {
             Some(pair) => pair,
@@ -320,7 +345,16 @@ pub fn run(gateway: &Gateway, method: &Method, uri: &Uri, body: Bytes) -> Result
         }
         given.insert(name.to_owned(), decoded(value));
     }
-    (operation.run)(gateway, &Params { given, body })
+    if operation.role == Role::Write {
+        let Caller { name, from, .. } = &caller;
+        tracing::info!(operation = operation.name, who = name, from = ?from, "admin operation");
+    }
+    let params = Params {
+        given,
+        body,
+        caller,
+    };
+    (operation.run)(gateway, &params)
 }
 
 /// The copy's name in the state folder.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use agp::config::model::Role;
 use agp::server::admin;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -18,9 +19,14 @@ fn setup() -> Setup {
 
 async fn asked(app: &TestApp, path: &str) -> Result<Value, admin::Refusal> {
     let gateway = std::sync::Arc::clone(app.gateway().gateway());
+    let caller = admin::Caller {
+        name: "cli:0".to_owned(),
+        from: None,
+        role: Role::Write,
+    };
     let uri = format!("{}{path}", admin::BASE).parse().unwrap();
     tokio::task::spawn_blocking(move || {
-        admin::run(&gateway, &Method::POST, &uri, bytes::Bytes::new())
+        admin::run(&gateway, caller, &Method::POST, &uri, bytes::Bytes::new())
     })
     .await
     .unwrap()

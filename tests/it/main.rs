@@ -54,6 +54,8 @@ mod quotas;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod remote;
+#[cfg(test)]
 mod rolling;
 #[cfg(test)]
 mod signatures;
