@@ -59,7 +59,16 @@ pub fn load_at(
     env: impl Iterator<Item = (String, String)>,
     now: Timestamp,
 ) -> Loaded {
-    let mut parsed = decode::parse(files);
+    load_parsed(files, decode::parse(files), env, now)
+}
+
+/// The same for files that are parsed already.
+fn load_parsed(
+    files: &Files,
+    mut parsed: decode::Parsed,
+    env: impl Iterator<Item = (String, String)>,
+    now: Timestamp,
+) -> Loaded {
     let mut found = std::mem::take(&mut parsed.diagnostics);
     let overlaid = overlay::apply(&mut parsed.tree, env);
     let raw = decode::decode(&parsed.tree);

@@ -32,7 +32,7 @@ use crate::base::time::Timestamp;
 use crate::config::diagnostic::Diagnostics;
 use crate::config::source::{Files, Revision};
 use crate::config::tree::{KeyPath, Node, Origin, Value};
-use crate::config::{Loaded, decode, load_at, overlay};
+use crate::config::{Loaded, decode, load_at, load_parsed, overlay};
 
 use docs::Docs;
 use intent::shown;
@@ -161,7 +161,9 @@ pub fn edit(
         }
     }
     let edited = docs.files();
-    let loaded = load_at(&edited, pairs(env), now);
+    let parsed = decode::parse(&edited);
+    let said = Meaning::from(&parsed.tree);
+    let loaded = load_parsed(&edited, parsed, pairs(env), now);
     if loaded.diagnostics.has_errors() {
         return Err(Refused::Invalid {
             before: false,
@@ -169,7 +171,7 @@ pub fn edit(
             diagnostics: loaded.diagnostics,
         });
     }
-    faithful(&edited, meant, intents)?;
+    faithful(said, meant, intents)?;
     let changes = files.iter().zip(&edited).filter(|(a, b)| a.text != b.text);
     let changes = changes.map(|(before, after)| Change {
         path: before.path.clone(),
@@ -225,17 +227,18 @@ fn allowed(overlaid: &Node, intent: &Intent) -> Result<(), Refused> {
         _ => None,
     };
     let mut node = overlaid;
-    let mut variable = None;
+    let (mut variable, mut is_there) = (None, true);
     for key in &path {
         let Some(child) = node.child(&(*key).into()) else {
-            return Ok(());
+            is_there = false;
+            break;
         };
         node = child;
         variable = variable.or_else(|| locked(node));
     }
     let mut below = KeyPath::default();
     decode::walk(node, &mut below, &mut |node, _| {
-        if variable.is_none() {
+        if variable.is_none() && is_there {
             variable = locked(node);
         }
     });
@@ -249,8 +252,7 @@ fn allowed(overlaid: &Node, intent: &Intent) -> Result<(), Refused> {
 }
 
 /// Whether the edited files say what was meant, and nothing else.
-fn faithful(edited: &Files, mut meant: Meaning, intents: &[Intent]) -> Result<(), Refused> {
-    let mut said = Meaning::from(&decode::parse(edited).tree);
+fn faithful(mut said: Meaning, mut meant: Meaning, intents: &[Intent]) -> Result<(), Refused> {
     if said == meant {
         return Ok(());
     }
