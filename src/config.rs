@@ -25,6 +25,8 @@ pub mod watch;
 pub mod weak;
 pub mod write;
 
+use std::path::PathBuf;
+
 use crate::base::time::Timestamp;
 use crate::config::diagnostic::{Code, Diagnostic, Diagnostics, Span};
 use crate::config::model::Config;
@@ -60,6 +62,19 @@ pub fn load_at(
     now: Timestamp,
 ) -> Loaded {
     load_parsed(files, decode::parse(files), env, now)
+}
+
+/// Where the state and the identity are by these files, which may have errors: `state.path` and `secrets.identity`, or their
+/// defaults where they can't be read.
+pub fn whereabouts(
+    files: &Files,
+    env: impl Iterator<Item = (String, String)>,
+) -> (PathBuf, PathBuf) {
+    let mut parsed = decode::parse(files);
+    overlay::apply(&mut parsed.tree, env);
+    let raw = decode::decode(&parsed.tree);
+    let config = check::check(&raw, &parsed.tree, files, Timestamp::now()).config;
+    (config.state.path, config.secrets.identity)
 }
 
 /// The same for files that are parsed already.

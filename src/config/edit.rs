@@ -20,6 +20,7 @@ mod lines;
 mod list;
 mod literal;
 mod meaning;
+mod mention;
 mod patch;
 mod set;
 mod table;
@@ -36,9 +37,9 @@ use crate::config::{Loaded, decode, load_at, load_parsed, overlay};
 
 use docs::Docs;
 use intent::shown;
-use meaning::{Meaning, texts};
+use meaning::{Meaning, segments};
 
-pub use diff::{FileDiff, diff};
+pub use diff::{FileDiff, FileText, diff, texts};
 pub use intent::{Intent, Section};
 pub use literal::{Literal, NoValue};
 pub use patch::{NoPatch, Patch, patch};
@@ -200,17 +201,27 @@ fn invalid(files: &Files, env: &BTreeMap<String, String>, now: Timestamp, before
 
 fn apply(docs: &mut Docs, intent: &Intent) -> Result<(), Refused> {
     match intent {
-        Intent::Set { path, value } => set::set(docs, &texts(path), value),
-        Intent::Remove { path } => set::remove(docs, &texts(path)),
+        Intent::Set { path, value } => set::set(docs, &segments(path), value),
+        Intent::Remove { path } => set::remove(docs, &segments(path)),
         Intent::Add {
             section,
             name,
             values,
         } => table::add(docs, *section, name, values),
         Intent::Rename { section, from, to } => table::rename(docs, *section, from, to),
-        Intent::Delete { section, name } => set::remove(docs, &[section.as_str(), name]),
-        Intent::Insert { path, at, value } => set::put(docs, &texts(path), *at, value),
-        Intent::Take { path, at } => set::take(docs, &texts(path), *at),
+        Intent::Delete {
+            section,
+            name,
+            mentions,
+        } => {
+            set::remove(docs, &[section.as_str(), name])?;
+            if *mentions {
+                mention::forget(docs, *section, name)?;
+            }
+            Ok(())
+        }
+        Intent::Insert { path, at, value } => set::put(docs, &segments(path), *at, value),
+        Intent::Take { path, at } => set::take(docs, &segments(path), *at),
     }
 }
 

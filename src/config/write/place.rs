@@ -193,7 +193,7 @@ fn in_place(
     keeper: &dyn Keeper,
 ) -> Result<Way, WriteError> {
     let failed = |error| WriteError::of(path, error);
-    keeper.keep(path, expected).map_err(failed)?;
+    keeper.keep().map_err(failed)?;
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -208,7 +208,9 @@ fn in_place(
         // A full disk: the old text fits where it was.
         return Err(failed(match overwrite(&mut file, expected) {
             Ok(()) => error,
-            Err(_) => io::Error::other(format!("{error}; the old text is kept in the history")),
+            Err(_) => io::Error::other(format!(
+                "{error}; the journal has the old text, and the next start puts it back"
+            )),
         }));
     }
     Ok(Way::InPlace)

@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::config::edit::{FileDiff, Intent, Refused};
+use crate::config::edit::{FileDiff, FileText, Intent, Refused};
 use crate::config::source::Revision;
 use crate::config::write::WriteError;
 use crate::runtime::controller::{Ask, Done, Message, NotDone};
@@ -31,6 +31,7 @@ fn edit(gateway: &Gateway, params: &Params, intent: Intent) -> Result<Value, Ref
     let ask = Ask {
         intents: vec![intent],
         seen,
+        if_needed: true,
         reply,
     };
     let stopping = || Refusal::of(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping");
@@ -71,8 +72,13 @@ fn refusal(error: &NotDone) -> Refusal {
         _ => StatusCode::CONFLICT,
     };
     let mut refusal = Refusal::of(status, error.message());
-    if let NotDone::Moved { diff, .. } = error {
+    if let NotDone::Moved { now, diff, texts } = error {
+        let file = |file: &FileText| json!({ "path": file.path, "text": file.text });
         refusal.diff = Some(joined(diff)).filter(|diff| !diff.is_empty());
+        refusal.present = Some(Box::new(json!({
+            "revision": now.to_string(),
+            "files": texts.iter().map(file).collect::<Vec<_>>(),
+        })));
     }
     refusal
 }

@@ -202,7 +202,13 @@ fn intent(draw: &mut Draw, all: &Table, step: usize) -> Option<Intent> {
             Some(add(section, &fresh, &values))
         }
         6 => Some(rename(section, &entry(draw)?, &fresh)),
-        7 => Some(delete(section, &entry(draw)?)),
+        7 => {
+            let name = entry(draw)?;
+            Some(match draw.below(2) {
+                0 => delete(section, &name),
+                _ => purge(section, &name),
+            })
+        }
         n => {
             let mut path = vec![name.to_owned(), entry(draw)?];
             let table = at(all, &path)?.as_table()?;
@@ -254,7 +260,7 @@ fn opposite(before: &Files, all: &Table, intent: &Intent) -> Option<Intent> {
                 return None;
             }
             let docs = Docs::of(before);
-            let (file, place) = docs.exact(&texts(path))?;
+            let (file, place) = docs.exact(&segments(path))?;
             let doc = &docs.0[file];
             let raw = doc.raw(doc.layout.item(&place)?);
             Some(Intent::Set {
@@ -392,6 +398,9 @@ fn outside(intent: &Intent, all: &Table, change: &Change) -> Result<(), TestCase
         Intent::Rename { .. } => {
             prop_assert_eq!(comments(before), comments(after));
             prop_assert_eq!(before.lines().count(), after.lines().count());
+        }
+        Intent::Delete { mentions: true, .. } => {
+            prop_assert!(is_sub(after.as_bytes(), before.as_bytes()), "bytes came");
         }
         Intent::Delete { .. } | Intent::Remove { .. } => {
             // A table of several headers goes in several cuts, each of whole lines.
