@@ -4,10 +4,13 @@
 
 pub mod account;
 pub mod ask;
+pub mod config;
 pub mod demo;
 pub mod explain;
+pub mod fmt;
 pub mod hash_password;
 pub mod healthcheck;
+pub mod init;
 pub mod key;
 pub mod login;
 pub mod logs;
@@ -15,6 +18,7 @@ pub mod pick;
 pub mod plan;
 pub mod reload;
 pub mod running;
+pub mod schema;
 pub mod serve;
 pub mod signin;
 pub mod simulate;
@@ -78,8 +82,16 @@ pub enum Command {
     Demo(demo::Args),
     /// Run the simulated upstream alone
     Simulate(simulate::Args),
+    /// Write an agp.toml to begin with
+    Init(init::Args),
     /// Check configuration files
     Validate(validate::Args),
+    /// Put configuration files into canonical order and spacing
+    Fmt(fmt::Args),
+    /// Show every value in force and where it came from
+    Config(config::Args),
+    /// Print the JSON Schema of agp.toml, for editors
+    Schema(schema::Args),
     /// Make client keys, and see what they use
     Key(key::Args),
     /// Hash a password for `admin.password_hash`
@@ -122,7 +134,14 @@ impl Command {
             Self::Logs(args) => Some(&mut args.serve),
             Self::State(args) => Some(&mut args.serve),
             Self::Healthcheck(args) => Some(&mut args.serve),
-            Self::Demo(_) | Self::Simulate(_) | Self::Validate(_) | Self::HashPassword(_) => None,
+            Self::Demo(_)
+            | Self::Simulate(_)
+            | Self::Validate(_)
+            | Self::Init(_)
+            | Self::Fmt(_)
+            | Self::Config(_)
+            | Self::Schema(_)
+            | Self::HashPassword(_) => None,
         }
     }
 }
@@ -169,13 +188,20 @@ pub fn main() -> ExitCode {
     let code = match command {
         Command::Validate(args) => {
             let env = crate::runtime::controller::environment().collect();
-            let style = if out.is_terminal() {
-                Style::Colour
-            } else {
-                Style::Plain
-            };
+            let style = style(out.is_terminal());
             validate::run(&args, &env, style, &mut out, &mut err)
         }
+        Command::Init(args) => init::run(&args, &mut out, &mut err),
+        Command::Fmt(args) => {
+            let env = crate::runtime::controller::environment().collect();
+            fmt::run(&args, &env, &mut out, &mut err)
+        }
+        Command::Config(args) => {
+            let env = crate::runtime::controller::environment().collect();
+            let style = style(err.is_terminal());
+            config::run(&args, &env, style, &mut out, &mut err)
+        }
+        Command::Schema(args) => schema::run(&args, &mut out),
         Command::Key(key::Args {
             command: key::Command::New { name },
         }) => key::run(&name, &mut out, &mut err),
@@ -189,6 +215,15 @@ pub fn main() -> ExitCode {
     // Nobody may be reading what is printed: the code still tells.
     let _ = out.flush();
     ExitCode::from(code.unwrap_or(MISTAKE))
+}
+
+/// Colours are for terminals.
+fn style(terminal: bool) -> Style {
+    if terminal {
+        Style::Colour
+    } else {
+        Style::Plain
+    }
 }
 
 /// Runs what needs the network on a runtime.
@@ -254,7 +289,13 @@ async fn run(command: Command, out: &mut dyn Write) -> Result<(), Failed> {
                 key::run_usage(args, out).await?;
             }
         }
-        Command::Validate(_) | Command::HashPassword(_) => {}
+        // Those that need no network have run before.
+        Command::Validate(_)
+        | Command::Init(_)
+        | Command::Fmt(_)
+        | Command::Config(_)
+        | Command::Schema(_)
+        | Command::HashPassword(_) => {}
     }
     Ok(())
 }

@@ -164,7 +164,7 @@ pub fn edit(
     let edited = docs.files();
     let parsed = decode::parse(&edited);
     let said = Meaning::from(&parsed.tree);
-    let loaded = load_parsed(&edited, parsed, pairs(env), now);
+    let (loaded, _) = load_parsed(&edited, parsed, pairs(env), now);
     if loaded.diagnostics.has_errors() {
         return Err(Refused::Invalid {
             before: false,

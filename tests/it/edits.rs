@@ -149,6 +149,11 @@ async fn an_edit_in_between_is_not_overwritten() {
         "{diff}"
     );
     assert!(refused.body().contains("# theirs"));
+    let body: Value = serde_json::from_str(&refused.body()).unwrap();
+    let present = body["present"]["files"][0]["text"].as_str().unwrap();
+    assert!(present.contains("# theirs\n") && present.contains("[accounts.bob]"));
+    assert!(!present.contains("planted") && !present.contains("sim-refresh"));
+    assert_ne!(body["present"]["revision"], seen);
     assert_eq!(text(&app), theirs);
 
     // Also when theirs is in force by now, and for whoever uses the command line.

@@ -181,7 +181,7 @@ impl Cx<'_> {
                 .raw
                 .models
                 .values()
-                .flat_map(|m| m.aliases.iter().flatten())
+                .flat_map(|m| &m.aliases)
                 .any(|alias| alias.0 == *name);
         let discovers = self.names("models").is_empty()
             || self

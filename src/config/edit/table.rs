@@ -9,7 +9,7 @@ use crate::config::edit::lines::{
 };
 use crate::config::edit::literal::{Literal, key_like};
 use crate::config::edit::{Refused, Section, list};
-use crate::config::raw::SECTIONS;
+use crate::config::raw::KEYS;
 use crate::config::tree::quote_key;
 
 /// Takes a header's lines out, with its comments, and the blank lines above where others follow.
@@ -51,14 +51,12 @@ pub(super) fn add_section(docs: &mut Docs, name: &str, lines: &[String]) {
     let Some(doc) = docs.0.first_mut() else {
         return;
     };
-    let rank = |key: &str| {
-        let first = key.split('.').next();
-        SECTIONS.iter().position(|section| Some(*section) == first)
-    };
+    let rank = |key: &str| KEYS.iter().position(|section| *section == key);
+    let first = name.split('.').next().unwrap_or(name);
     let sections = &doc.layout.sections;
     let after = sections.iter().rposition(|section| {
         let key = section.keys().first();
-        key.is_none_or(|key| rank(&key.name) <= rank(name))
+        key.is_none_or(|key| rank(&key.name) <= rank(first))
     });
     let mut block = vec![format!("[{name}]")];
     block.extend_from_slice(lines);

@@ -82,3 +82,29 @@ fn refusal(error: &NotDone) -> Refusal {
     }
     refusal
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_the_way_is_a_conflict_and_what_is_wrong_is_not() {
+        let locked = Refused::Locked {
+            key: "routing.strategy".to_owned(),
+            variable: "AGP__ROUTING__STRATEGY".to_owned(),
+        };
+        let present = Refused::Present("accounts.a".to_owned());
+        let absent = Refused::Absent("accounts.b".to_owned());
+        let unfit = Refused::Unfit("`a` is no list".to_owned());
+        for (refused, status) in [
+            (locked, StatusCode::CONFLICT),
+            (present, StatusCode::CONFLICT),
+            (absent, StatusCode::NOT_FOUND),
+            (unfit, StatusCode::UNPROCESSABLE_ENTITY),
+        ] {
+            let refusal = refusal(&NotDone::Refused(refused));
+            assert_eq!(refusal.status, status, "{}", refusal.message);
+            assert!(refusal.diff.is_none() && refusal.present.is_none());
+        }
+    }
+}

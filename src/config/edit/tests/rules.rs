@@ -96,6 +96,17 @@ fn a_value_in_a_table_that_is_not_there_makes_the_table() {
         done(&whole, &tls).unwrap().changes[0].after,
         BASE.replace("1\n", "1\n\n[server]\ntls = { cert = 'c', key = 'k' }\n")
     );
+    // The same holds for the first of many: an upstream stands before the keys.
+    let keys = file("version = 1\n\n[keys.k]\nkey = { env = \"K\" }\n");
+    let upstream = add(
+        Section::Upstreams,
+        "u",
+        &[("kind", "'openai'"), ("base_urls", "['https://u.example']")],
+    );
+    assert_eq!(
+        done(&keys, &[upstream]).unwrap().changes[0].after,
+        "version = 1\n\n[upstreams.u]\nkind = 'openai'\nbase_urls = ['https://u.example']\n\n[keys.k]\nkey = { env = \"K\" }\n"
+    );
 }
 
 #[test]
