@@ -82,6 +82,25 @@ fn another_owners_file_stays_theirs() {
 }
 
 #[test]
+fn a_file_with_two_names_has_its_new_text_under_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = plan(folder.path(), &["agp.toml"]);
+    let other = folder.path().join("other");
+    std::fs::hard_link(&one.steps[0].path, &other).unwrap();
+    let book = Book::default();
+    save_all(&one, &book).unwrap();
+    assert_eq!(texts(&one), ["new agp.toml"]);
+    assert_eq!(read(&other), "new agp.toml");
+    assert_eq!(*book.begun.borrow(), 1, "kept first");
+    let refusing = Book {
+        refuses: true,
+        ..Book::default()
+    };
+    assert!(save_all(&plan(folder.path(), &["agp.toml"]), &refusing).is_err());
+    assert_eq!(read(&other), "old agp.toml");
+}
+
+#[test]
 fn what_somebody_else_wrote_is_not_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("agp.toml");
