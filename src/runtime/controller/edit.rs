@@ -15,7 +15,7 @@ use crate::config::write::{self, Plan, Step, WriteError};
 use crate::config::{self, render};
 use crate::runtime::controller::files::taken;
 use crate::runtime::controller::journal::{Book, mend};
-use crate::runtime::controller::{Controller, Read};
+use crate::runtime::controller::{Controller, LOOKS, REST, Read};
 use crate::store::Store;
 
 /// What somebody asks for.
@@ -202,7 +202,7 @@ impl Desk {
             Ok(Some(told)) => tracing::warn!("{told}"),
             Err(error) => return Err(NotDone::Unusable(vec![error])),
         }
-        let files = Files::read(&self.root);
+        let files = self.at_rest(seen);
         let seen = seen.unwrap_or_else(|| files.revision());
         if files.revision() != seen || !vanished(&self.present.files, &files).is_empty() {
             return Err(self.moved(&files, seen));
@@ -243,6 +243,25 @@ impl Desk {
             read: Arc::new(read),
             done,
         }))
+    }
+
+    /// The files as they are now. Others than those in force, which nobody has seen whole either, may be half of a save: they
+    /// are looked at until they stay the same.
+    fn at_rest(&self, seen: Option<Revision>) -> Files {
+        let mut files = Files::read(&self.root);
+        let known = [seen, Some(self.present.files.revision())];
+        for _ in 0..LOOKS {
+            let revision = Some(files.revision());
+            if known.contains(&revision) {
+                break;
+            }
+            std::thread::sleep(REST);
+            files = Files::read(&self.root);
+            if Some(files.revision()) == revision {
+                break;
+            }
+        }
+        files
     }
 
     /// Saves it; where the file can't be written, why, and the patch.
