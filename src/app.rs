@@ -3,6 +3,8 @@
 pub mod log;
 mod opening;
 
+pub use opening::mend;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -103,7 +105,6 @@ impl App {
         tasks: Tasks,
         log: Option<LogHandle>,
     ) -> Result<Self, String> {
-        tell(&read.remarks);
         let state = places.state_dir.join(&read.config.state.path);
         let identity = secret::identity_path(&read.config, &places.state_dir);
         let keyring = Keyring::open(&identity, secret::has_sealed(&read.secrets))?;
@@ -114,6 +115,8 @@ impl App {
             read.config.server.drain_timeout,
         )
         .await?;
+        let read = opening::whole(read, &places, &store).await?;
+        tell(&read.remarks);
         let mut learned = store.load().map_err(|e| e.to_string())?;
         let registry = Registry::new(store.clone(), tasks.clone(), &mut learned);
         let generation = store.next_generation().await;

@@ -93,6 +93,8 @@ pub struct Refusal {
     pub message: String,
     /// What has changed in the files since the caller saw them, where that is why.
     pub diff: Option<String>,
+    /// The files as they are now, where that is why: their revision, and each one's path and text, secrets masked.
+    pub present: Option<Box<Value>>,
 }
 
 impl Refusal {
@@ -107,6 +109,7 @@ impl Refusal {
             status,
             message: message.into(),
             diff: None,
+            present: None,
         }
     }
 
@@ -120,10 +123,14 @@ impl Refusal {
 
     /// What the caller is sent.
     pub fn body(&self) -> String {
-        match &self.diff {
-            Some(diff) => json!({ "error": self.message, "diff": diff }).to_string(),
-            None => json!({ "error": self.message }).to_string(),
+        let mut body = json!({ "error": self.message });
+        if let Some(diff) = &self.diff {
+            body["diff"] = json!(diff);
         }
+        if let Some(present) = &self.present {
+            body["present"] = Value::clone(present);
+        }
+        body.to_string()
     }
 
     /// 404.

@@ -36,6 +36,8 @@ mod frames;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod journal;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod limits;
