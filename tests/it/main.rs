@@ -70,6 +70,8 @@ mod support;
 #[cfg(test)]
 mod table;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod tokens;
 #[cfg(test)]
 mod trials;
