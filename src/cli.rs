@@ -8,6 +8,8 @@ pub mod demo;
 pub mod explain;
 pub mod hash_password;
 pub mod healthcheck;
+#[cfg(feature = "import")]
+pub mod import;
 pub mod key;
 pub mod login;
 pub mod logs;
@@ -80,6 +82,9 @@ pub enum Command {
     Simulate(simulate::Args),
     /// Check configuration files
     Validate(validate::Args),
+    /// Make an agp.toml of another gateway's configuration
+    #[cfg(feature = "import")]
+    Import(import::Args),
     /// Make client keys, and see what they use
     Key(key::Args),
     /// Hash a password for `admin.password_hash`
@@ -123,6 +128,8 @@ impl Command {
             Self::State(args) => Some(&mut args.serve),
             Self::Healthcheck(args) => Some(&mut args.serve),
             Self::Demo(_) | Self::Simulate(_) | Self::Validate(_) | Self::HashPassword(_) => None,
+            #[cfg(feature = "import")]
+            Self::Import(_) => None,
         }
     }
 }
@@ -175,6 +182,11 @@ pub fn main() -> ExitCode {
                 Style::Plain
             };
             validate::run(&args, &env, style, &mut out, &mut err)
+        }
+        #[cfg(feature = "import")]
+        Command::Import(args) => {
+            let env = crate::runtime::controller::environment().collect();
+            import::run(&args, &env, &mut out, &mut err)
         }
         Command::Key(key::Args {
             command: key::Command::New { name },
@@ -255,6 +267,8 @@ async fn run(command: Command, out: &mut dyn Write) -> Result<(), Failed> {
             }
         }
         Command::Validate(_) | Command::HashPassword(_) => {}
+        #[cfg(feature = "import")]
+        Command::Import(_) => {}
     }
     Ok(())
 }

@@ -7,6 +7,8 @@ mod check;
 mod de;
 mod decode;
 pub mod diagnostic;
+#[cfg(feature = "import")]
+pub mod import;
 mod mask;
 pub mod model;
 mod overlay;

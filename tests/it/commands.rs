@@ -200,12 +200,13 @@ async fn status_shows_what_the_gateway_does() {
 }
 
 /// The commands whose help is looked at: none, and each that exists.
-const COMMANDS: [&[&str]; 29] = [
+const COMMANDS: [&[&str]; 30] = [
     &[],
     &["serve"],
     &["demo"],
     &["simulate"],
     &["validate"],
+    &["import"],
     &["key"],
     &["key", "new"],
     &["key", "usage"],
