@@ -24,7 +24,10 @@ use crate::base::secret::Secret;
 use crate::config::import::draft::Draft;
 use crate::config::source::read_bounded;
 
-pub use report::{Carried, Note, Report};
+pub use report::{Carried, Note, Notes, Report};
+
+/// Most entries of a list, most rows of a table, most auth files: far more than any gateway has.
+const MAX_ENTRIES: usize = 10_000;
 
 /// What is imported, and where it is.
 #[derive(Debug, Clone, Copy)]
@@ -170,3 +173,6 @@ fn read_yaml(path: &Path) -> Result<yaml::Node, ImportError> {
         _ => Err(failed("expected a map at the top".to_owned())),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ mod settings;
 
 use std::path::{Path, PathBuf};
 
-use crate::config::import::common::ClientKey;
+use crate::config::import::common::{ClientKey, Shapes};
 use crate::config::import::yaml::{Node, Pair};
 use crate::config::import::{Cx, ImportError, read_yaml};
 
@@ -100,6 +100,26 @@ pub(super) fn read(
     auth_dir: Option<&Path>,
 ) -> Result<(), ImportError> {
     let root = read_yaml(config)?;
+    let known = [settings::KNOWN, entries::KNOWN].concat();
+    let shapes = Shapes {
+        read: &known,
+        lists: &[
+            "api-keys",
+            "gemini-api-key",
+            "claude-api-key",
+            "vertex-api-key",
+            "openai-compatibility",
+        ],
+        maps: &[
+            "tls",
+            "remote-management",
+            "quota-exceeded",
+            "routing",
+            "streaming",
+            "oauth-model-alias",
+        ],
+    };
+    shapes.check(cx, "", &root);
     settings::map(cx, &root);
     for (n, key) in list(cx, &root, "api-keys").iter().enumerate() {
         let what = format!("api-keys[{n}]");
@@ -122,24 +142,16 @@ pub(super) fn read(
             if !value.is_empty() {
                 cx.report.dropped(key, *why);
             }
-        } else if !settings::KNOWN.contains(&key.as_str())
-            && !entries::KNOWN.contains(&key.as_str())
-        {
+        } else if !known.contains(&key.as_str()) {
             cx.report.dropped(key, "not a key that is known here");
         }
     }
     Ok(())
 }
 
-/// The items of a list at a key of the top.
-fn list<'n>(cx: &mut Cx<'_>, root: &'n Node, key: &str) -> &'n [Node] {
-    let Some(node) = root.get(key) else {
-        return &[];
-    };
-    if node.items().is_empty() && !node.is_empty() {
-        cx.report.dropped(key, "expected a list");
-    }
-    node.items()
+/// The items of a list at a key of a map.
+fn list<'n>(cx: &mut Cx<'_>, node: &'n Node, key: &str) -> &'n [Node] {
+    cx.bounded(key, node.get(key).map_or(&[], Node::items))
 }
 
 /// Where the auth files are: as asked for, else as the file says, else in the home folder. A relative one begins at the

@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use sha2::{Digest as _, Sha256};
 
 use crate::base::secret::Secret;
-use crate::config::import::Cx;
 use crate::config::import::draft::{Account, Key, KeyValue, Value};
 use crate::config::import::names::{fits, printable};
+use crate::config::import::yaml::{self, Node};
+use crate::config::import::{Cx, MAX_ENTRIES};
 use crate::config::value::{HeaderName, HeaderText, HttpUrl, ProxyUrl, Word};
 use crate::config::weak;
 
@@ -27,6 +28,17 @@ pub(super) struct ClientKey<'k> {
 }
 
 impl Cx<'_> {
+    /// As many of a list's entries as are read.
+    pub(super) fn bounded<'n>(&mut self, what: &str, list: &'n [Node]) -> &'n [Node] {
+        list.get(..MAX_ENTRIES).map_or(list, |first| {
+            if first.len() < list.len() {
+                let why = format!("only the first {MAX_ENTRIES} are read");
+                self.report.dropped(format!("more of {what}"), why);
+            }
+            first
+        })
+    }
+
     /// Takes over a client's key by its SHA-256, so that clients go on with it.
     pub(super) fn client_key(&mut self, key: ClientKey<'_>) {
         if key.text.chars().count() < MIN_KEY {
@@ -176,6 +188,37 @@ impl Cx<'_> {
             return;
         }
         self.draft.accounts.push(account);
+    }
+}
+
+/// Which of the keys that are read hold lists and maps; the others hold single values.
+pub(super) struct Shapes<'s> {
+    pub(super) read: &'s [&'s str],
+    pub(super) lists: &'s [&'s str],
+    pub(super) maps: &'s [&'s str],
+}
+
+impl Shapes<'_> {
+    /// Tells of each key of a map that is read, but holds something of another shape, which then counts as missing.
+    pub(super) fn check(&self, cx: &mut Cx<'_>, what: &str, node: &Node) {
+        if node.entries().is_empty() && !node.is_empty() {
+            cx.report.dropped(what, "expected a map");
+        }
+        for pair in node.entries() {
+            let key = pair.key.as_str();
+            let expected = match &pair.value.value {
+                _ if !self.read.contains(&key) => continue,
+                yaml::Value::Null => continue,
+                yaml::Value::List(_) if self.lists.contains(&key) => continue,
+                yaml::Value::Map(_) if self.maps.contains(&key) => continue,
+                _ if self.lists.contains(&key) => "expected a list",
+                _ if self.maps.contains(&key) => "expected a map",
+                yaml::Value::Scalar(_) => continue,
+                _ => "expected a single value",
+            };
+            let dot = if what.is_empty() { "" } else { "." };
+            cx.report.dropped(format!("{what}{dot}{key}"), expected);
+        }
     }
 }
 

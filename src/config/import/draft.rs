@@ -1,35 +1,11 @@
-//! The file in the making: tables as they will stand there, in the order of agp-toml.md, and their text.
+//! The file in the making: tables as they will stand there.
 
-use std::fmt::Write as _;
+mod text;
 
-use crate::base::id::hex;
+use std::collections::HashMap;
+
 use crate::base::secret::Secret;
 use crate::config::import::names::Names;
-use crate::config::{quote_key, quote_text};
-
-/// The sections and those of their keys that imports set, in the order in which they are written.
-const ORDER: &[(&str, &[&str])] = &[
-    ("server", &["listen", "max_body", "keepalive", "tls"]),
-    ("log", &["level", "format"]),
-    ("admin", &["password_hash", "jwt_secret", "time_zone"]),
-    ("state", &["path"]),
-    (
-        "routing",
-        &[
-            "strategy",
-            "affinity",
-            "default_model",
-            "max_concurrent_per_account",
-            "max_concurrent_per_model",
-            "capacity_cooldown",
-            "max_cooldown",
-            "max_attempts",
-            "retry_within",
-            "total_timeout",
-        ],
-    ),
-    ("openai", &["thinking_output"]),
-];
 
 /// The kind whose accounts people sign in to.
 pub(super) const ANTIGRAVITY: &str = "antigravity";
@@ -72,6 +48,18 @@ pub(super) struct Upstream {
     pub(super) discover: bool,
 }
 
+impl Upstream {
+    /// Whether both say the same but for what is published.
+    fn is(&self, other: &Self) -> bool {
+        self.kind == other.kind
+            && self.base_url == other.base_url
+            && self.headers == other.headers
+            && self.proxy == other.proxy
+            && self.connect_timeout == other.connect_timeout
+            && self.location == other.location
+    }
+}
+
 /// A table of `[accounts]`.
 pub(super) struct Account {
     pub(super) name: String,
@@ -81,7 +69,7 @@ pub(super) struct Account {
     pub(super) holds: &'static str,
     pub(super) credential: Credential,
     pub(super) weight: Option<f64>,
-    /// Higher ones first, as the sources have it; becomes a tier.
+    /// Higher ones first, as the sources have it; becomes a tier among the accounts of its upstream.
     pub(super) priority: i64,
     pub(super) max_concurrent: Option<u64>,
     /// Names of the upstream's models; none is all.
@@ -160,6 +148,8 @@ pub(super) struct Draft {
     pub(super) accounts: Vec<Account>,
     pub(super) keys: Vec<Key>,
     pub(super) models: Vec<Model>,
+    /// Where a model is, by its name.
+    model_at: HashMap<String, usize>,
     upstream_names: Names,
     pub(super) account_names: Names,
     pub(super) key_names: Names,
@@ -169,6 +159,13 @@ impl Draft {
     /// Sets a key of a section.
     pub(super) fn set(&mut self, section: &'static str, key: &'static str, value: Value) {
         self.settings.push((section, key, value, None));
+    }
+
+    /// Sets `routing.max_attempts`, unless it is the default.
+    pub(super) fn set_attempts(&mut self, calls: u64) {
+        if calls != 4 {
+            self.set("routing", "max_attempts", Value::Int(calls));
+        }
     }
 
     /// Sets a key of a section and says why in a comment.
@@ -183,15 +180,16 @@ impl Draft {
     }
 
     /// The name of an upstream just like this one, which is added where there is none.
-    pub(super) fn upstream(&mut self, wanted: &str, upstream: Upstream) -> String {
-        let same = |known: &Upstream| {
-            *known
-                == Upstream {
-                    discover: known.discover,
-                    ..upstream.clone()
-                }
+    pub(super) fn upstream(&mut self, wanted: &str, mut upstream: Upstream) -> String {
+        let own = match upstream.kind {
+            "gemini" => "https://generativelanguage.googleapis.com",
+            "anthropic" => "https://api.anthropic.com",
+            "openai" => "https://api.openai.com/v1",
+            _ => "",
         };
-        if let Some((name, known)) = self.upstreams.iter_mut().find(|(_, u)| same(u)) {
+        upstream.base_url = upstream.base_url.filter(|url| url != own);
+        let known = self.upstreams.iter_mut().find(|(_, u)| u.is(&upstream));
+        if let Some((name, known)) = known {
             known.discover |= upstream.discover;
             return name.clone();
         }
@@ -202,15 +200,23 @@ impl Draft {
 
     /// The model of this name, added where there is none.
     pub(super) fn model(&mut self, name: &str) -> &mut Model {
-        let known = self.models.iter().position(|model| model.name == name);
+        let known = self.model_at.get(name).copied();
         let at = known.unwrap_or_else(|| {
             self.models.push(Model {
                 name: name.to_owned(),
                 ..Model::default()
             });
-            self.models.len() - 1
+            let at = self.models.len() - 1;
+            self.model_at.insert(name.to_owned(), at);
+            at
         });
         &mut self.models[at]
+    }
+
+    /// The model of this name, where there is one already.
+    pub(super) fn known_model(&mut self, name: &str) -> Option<&mut Model> {
+        let at = *self.model_at.get(name)?;
+        self.models.get_mut(at)
     }
 
     /// Whether clients may ask for a model by this name.
@@ -227,224 +233,4 @@ impl Draft {
             .find(|(s, k, ..)| *s == section && *k == key)
             .map(|(_, _, value, _)| value)
     }
-
-    /// The text. `secret` writes a secret's own value.
-    ///
-    /// # Errors
-    /// Where `secret` fails.
-    pub(super) fn text(
-        &self,
-        from: &str,
-        secret: &dyn Fn(&Secret) -> Result<String, String>,
-    ) -> Result<String, String> {
-        let mut out = Text {
-            text: format!(
-                "# Made by `agp import --from {from}`. Check it with `agp validate --strict`.\nversion = 1\n"
-            ),
-            secret,
-        };
-        self.sections(&mut out)?;
-        for (name, upstream) in &self.upstreams {
-            out.upstream(name, upstream, self.models.is_empty());
-        }
-        let mut priorities: Vec<i64> = self.accounts.iter().map(|a| a.priority).collect();
-        priorities.sort_unstable_by(|a, b| b.cmp(a));
-        priorities.dedup();
-        for account in &self.accounts {
-            let tier = priorities.iter().position(|p| *p == account.priority);
-            out.account(account, tier.unwrap_or(0) + 1)?;
-        }
-        for key in &self.keys {
-            out.key(key);
-        }
-        for model in &self.models {
-            out.model(model);
-        }
-        Ok(out.text)
-    }
-
-    fn sections(&self, out: &mut Text<'_>) -> Result<(), String> {
-        for (section, keys) in ORDER {
-            let mut set: Vec<_> = self.settings.iter().filter(|s| s.0 == *section).collect();
-            set.sort_by_key(|(_, key, ..)| keys.iter().position(|k| k == key));
-            if !set.is_empty() {
-                out.head(section, None);
-            }
-            for (_, key, value, comment) in set {
-                if let Some(comment) = comment {
-                    out.line(&format!("# {comment}"));
-                }
-                let value = out.value(value)?;
-                out.entry(key, &value);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The text so far.
-struct Text<'a> {
-    text: String,
-    secret: &'a dyn Fn(&Secret) -> Result<String, String>,
-}
-
-impl Text<'_> {
-    fn line(&mut self, line: &str) {
-        self.text.push_str(line);
-        self.text.push('\n');
-    }
-
-    fn head(&mut self, table: &str, name: Option<&str>) {
-        let name = name.map_or_else(String::new, |name| format!(".{}", quote_key(name)));
-        self.line(&format!("\n[{table}{name}]"));
-    }
-
-    fn entry(&mut self, key: &str, value: &str) {
-        let _ = writeln!(self.text, "{key} = {value}");
-    }
-
-    fn maybe(&mut self, key: &str, text: Option<&String>) {
-        if let Some(text) = text {
-            self.entry(key, &quote_text(text));
-        }
-    }
-
-    fn number(&mut self, key: &str, number: Option<u64>) {
-        if let Some(number) = number {
-            self.entry(key, &number.to_string());
-        }
-    }
-
-    fn value(&self, value: &Value) -> Result<String, String> {
-        Ok(match value {
-            Value::Text(text) => quote_text(text),
-            Value::Int(number) => number.to_string(),
-            Value::Secret(credential) => self.credential(credential)?,
-            Value::Texts(pairs) => inline(pairs),
-        })
-    }
-
-    fn credential(&self, credential: &Credential) -> Result<String, String> {
-        Ok(match credential {
-            Credential::Env(name) => reference("env", name),
-            Credential::File(path) => reference("file", path),
-            Credential::Own(secret) => (self.secret)(secret)?,
-        })
-    }
-
-    fn upstream(&mut self, name: &str, upstream: &Upstream, no_models: bool) {
-        self.head("upstreams", Some(name));
-        self.entry("kind", &quote_text(upstream.kind));
-        if let Some(url) = &upstream.base_url {
-            self.entry("base_urls", &list(std::slice::from_ref(url)));
-        }
-        if upstream.kind == ANTIGRAVITY {
-            self.line(
-                "# Your own OAuth client: the one that the refresh tokens below were given to.",
-            );
-            self.entry(
-                "oauth",
-                &format!(
-                    "{{ client_id = {}, client_secret = {} }}",
-                    reference("env", "AGP_OAUTH_CLIENT_ID"),
-                    reference("env", "AGP_OAUTH_CLIENT_SECRET")
-                ),
-            );
-        }
-        if !upstream.headers.is_empty() {
-            let headers = inline(&upstream.headers);
-            self.entry("headers", &headers);
-        }
-        self.maybe("proxy", upstream.proxy.as_ref());
-        self.maybe("connect_timeout", upstream.connect_timeout.as_ref());
-        self.maybe("location", upstream.location.as_ref());
-        // Without any model it is the default.
-        if upstream.discover && !no_models {
-            self.entry("discover", "true");
-        }
-    }
-
-    fn account(&mut self, account: &Account, tier: usize) -> Result<(), String> {
-        self.head("accounts", Some(&account.name));
-        self.entry("upstream", &quote_text(&account.upstream));
-        self.maybe("email", account.email.as_ref());
-        let credential = self.credential(&account.credential)?;
-        self.entry(account.holds, &credential);
-        if let Some(weight) = account.weight {
-            self.entry("weight", &format!("{weight:?}"));
-        }
-        if tier > 1 {
-            self.entry("tier", &tier.to_string());
-        }
-        self.number("max_concurrent", account.max_concurrent);
-        if let Some(models) = &account.models {
-            self.entry("models", &list(models));
-        }
-        self.maybe("project", account.project.as_ref());
-        if !account.enabled {
-            self.entry("enabled", "false");
-        }
-        Ok(())
-    }
-
-    fn key(&mut self, key: &Key) {
-        self.head("keys", Some(&key.name));
-        self.maybe("name", key.title.as_ref());
-        match &key.value {
-            KeyValue::Sha256(digest) => self.entry("sha256", &quote_text(&hex(digest))),
-            KeyValue::Env(name) => self.entry("key", &reference("env", name)),
-        }
-        if !key.enabled {
-            self.entry("enabled", "false");
-        }
-    }
-
-    fn model(&mut self, model: &Model) {
-        self.head("models", Some(&model.name));
-        let route: Vec<String> = model
-            .route
-            .iter()
-            .map(|(upstream, name)| format!("{upstream}/{name}"))
-            .collect();
-        self.entry("route", &list(&route));
-        if !model.aliases.is_empty() {
-            self.entry("aliases", &list(&model.aliases));
-        }
-        match model.thinking {
-            None => {}
-            Some(Thinking::Off) => self.entry("thinking", "\"off\""),
-            Some(Thinking::High) => self.entry("thinking", "{ level = \"high\" }"),
-            Some(Thinking::Budget(budget)) => {
-                self.entry("thinking", &format!("{{ budget = {budget} }}"));
-            }
-        }
-        self.maybe("display_name", model.display_name.as_ref());
-        self.number("context", model.context);
-        self.number("max_output", model.max_output);
-        if let Some((input, output, cached)) = model.price {
-            let cached = cached.map_or_else(String::new, |n| format!(", cached_input = {n:?}"));
-            self.entry(
-                "price",
-                &format!("{{ input = {input:?}, output = {output:?}{cached} }}"),
-            );
-        }
-    }
-}
-
-/// `{ env = "NAME" }` and its like.
-fn reference(form: &str, what: &str) -> String {
-    format!("{{ {form} = {} }}", quote_text(what))
-}
-
-fn list(texts: &[String]) -> String {
-    let texts: Vec<String> = texts.iter().map(|text| quote_text(text)).collect();
-    format!("[{}]", texts.join(", "))
-}
-
-fn inline(pairs: &[(String, String)]) -> String {
-    let pairs: Vec<String> = pairs
-        .iter()
-        .map(|(key, value)| format!("{} = {}", quote_key(key), quote_text(value)))
-        .collect();
-    format!("{{ {} }}", pairs.join(", "))
 }

@@ -50,15 +50,21 @@ fn models(cx: &mut Cx<'_>) {
     let Draft {
         accounts, models, ..
     } = &mut cx.draft;
+    // Upstreams of which an enabled account serves all models, and those models that others name.
+    let mut whole: HashSet<&str> = HashSet::new();
+    let mut single: HashSet<(&str, &str)> = HashSet::new();
+    for account in accounts.iter().filter(|account| account.enabled) {
+        let upstream = account.upstream.as_str();
+        match &account.models {
+            None => {
+                whole.insert(upstream);
+            }
+            Some(models) => single.extend(models.iter().map(|m| (upstream, m.as_str()))),
+        }
+    }
     let served = |model: &Model| {
         model.route.iter().any(|(upstream, name)| {
-            accounts.iter().any(|account| {
-                let may = account
-                    .models
-                    .as_ref()
-                    .is_none_or(|models| models.contains(name));
-                account.enabled && account.upstream == *upstream && may
-            })
+            whole.contains(upstream.as_str()) || single.contains(&(upstream, name))
         })
     };
     let mut names: HashSet<String> = HashSet::new();
@@ -134,16 +140,16 @@ fn to_do(cx: &mut Cx<'_>) {
         .map(|(name, _)| name)
         .collect();
     if !signs_in.is_empty() {
-        report.to_do(
+        report.ask(
             "set AGP_OAUTH_CLIENT_ID and AGP_OAUTH_CLIENT_SECRET where agp runs: agp ships no OAuth client, and a refresh token \
              works only with the client that it was given to (else sign in again with `agp login`)",
         );
     }
     if draft.accounts.is_empty() {
-        report.to_do("add an account: `agp login` prints its table");
+        report.ask("add an account: `agp login` prints its table");
     }
     if draft.keys.is_empty() {
-        report.to_do("make a key for your clients: `agp key new NAME`");
+        report.ask("make a key for your clients: `agp key new NAME`");
     }
     let open = match draft.setting("server", "listen") {
         Some(Value::Text(listen)) => listen
@@ -157,7 +163,7 @@ fn to_do(cx: &mut Cx<'_>) {
         } else {
             ""
         };
-        report.to_do(format!(
+        report.ask(format!(
             "give the panel a password{why}: put the line that `agp hash-password` prints under `[admin]`"
         ));
     }

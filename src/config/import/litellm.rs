@@ -4,13 +4,14 @@
 //! `docs/my-website/docs/proxy/{configs,config_settings,virtual_keys}.md` and `litellm/types/router.py`. Its virtual keys,
 //! teams and users are in a Postgres database, which is not read.
 
+mod accounts;
 mod deployments;
 mod providers;
 mod settings;
 
 use std::path::Path;
 
-use crate::config::import::common::secret;
+use crate::config::import::common::{Shapes, secret};
 use crate::config::import::draft::{Credential, KeyValue};
 use crate::config::import::names::is_variable;
 use crate::config::import::yaml::Node;
@@ -47,6 +48,17 @@ const READ: &[&str] = &[
 /// Reads the file.
 pub(super) fn read(cx: &mut Cx<'_>, config: &Path) -> Result<(), ImportError> {
     let root = read_yaml(config)?;
+    let shapes = Shapes {
+        read: READ,
+        lists: &["model_list", "credential_list"],
+        maps: &[
+            "router_settings",
+            "litellm_settings",
+            "general_settings",
+            "environment_variables",
+        ],
+    };
+    shapes.check(cx, "", &root);
     deployments::map(cx, &root);
     settings::map(cx, &root);
     for pair in root
@@ -70,7 +82,7 @@ pub(super) fn read(cx: &mut Cx<'_>, config: &Path) -> Result<(), ImportError> {
         "virtual keys, teams, users, budgets",
         "LiteLLM keeps them in its database, which is not read; `agp key new NAME` makes a key, docs/limits.md tells of limits",
     );
-    cx.report.to_do(
+    cx.report.ask(
         "LiteLLM's port is told when it is started (4000 otherwise): set `server.listen` where agp should listen",
     );
     Ok(())

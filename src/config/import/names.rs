@@ -1,6 +1,6 @@
 //! Names and texts of foreign files, made fit for agp.toml and for a terminal.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 use serde::de::value::{BorrowedStrDeserializer, Error};
@@ -12,7 +12,11 @@ const MAX_SHOWN: usize = 120;
 
 /// The names that are taken in one kind of table.
 #[derive(Default)]
-pub(super) struct Names(HashSet<String>);
+pub(super) struct Names {
+    taken: HashSet<String>,
+    /// The last number that a name got.
+    last: HashMap<String, usize>,
+}
 
 impl Names {
     /// A free name close to what is wanted, of characters that need no quotes; `fallback` where nothing is left of it.
@@ -21,13 +25,17 @@ impl Names {
             empty if empty.is_empty() => fallback.to_owned(),
             name => name,
         };
-        let mut name = base.clone();
-        let mut n = 1;
-        while !self.0.insert(name.clone()) {
-            n += 1;
-            name = format!("{base}-{n}");
+        if self.taken.insert(base.clone()) {
+            return base;
         }
-        name
+        let n = self.last.entry(base.clone()).or_insert(1);
+        loop {
+            *n += 1;
+            let name = format!("{base}-{n}");
+            if self.taken.insert(name.clone()) {
+                return name;
+            }
+        }
     }
 }
 

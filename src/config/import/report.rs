@@ -1,8 +1,9 @@
 //! What an import tells: what came over in counts, and by name whatever did not. No value of the source is in it.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::config::import::names::printable;
 
@@ -30,19 +31,64 @@ pub struct Note {
     pub why: String,
 }
 
+/// Notes in the order in which their reasons came up; names that have one reason stand together, each once.
+#[derive(Debug, Clone, Default)]
+pub struct Notes {
+    list: Vec<Note>,
+    /// Where a reason's note is, and which names it has: there may be very many.
+    known: HashMap<String, (usize, HashSet<String>)>,
+}
+
+impl Notes {
+    /// The notes.
+    pub fn iter(&self) -> std::slice::Iter<'_, Note> {
+        self.list.iter()
+    }
+
+    fn add(&mut self, what: &str, why: String) {
+        let what = printable(what);
+        let next = self.list.len();
+        let (at, names) = self.known.entry(why).or_insert_with_key(|why| {
+            self.list.push(Note {
+                what: Vec::new(),
+                why: why.clone(),
+            });
+            (next, HashSet::new())
+        });
+        if names.insert(what.clone()) {
+            self.list[*at].what.push(what);
+        }
+    }
+}
+
+impl<'n> IntoIterator for &'n Notes {
+    type Item = &'n Note;
+    type IntoIter = std::slice::Iter<'n, Note>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl Serialize for Notes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.list.serialize(serializer)
+    }
+}
+
 /// The report of one import.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
     /// The gateway that it came from.
     pub from: &'static str,
     /// How much came over.
     pub carried: Carried,
     /// What did not.
-    pub dropped: Vec<Note>,
+    pub dropped: Notes,
     /// What came over as something else.
-    pub changed: Vec<Note>,
+    pub changed: Notes,
     /// What is in the file, but not yet in effect in this release.
-    pub not_served: Vec<Note>,
+    pub not_served: Notes,
     /// What a person must do.
     pub to_do: Vec<String>,
 }
@@ -50,21 +96,21 @@ pub struct Report {
 impl Report {
     /// Something that is not in the new file.
     pub(super) fn dropped(&mut self, what: impl AsRef<str>, why: impl Into<String>) {
-        add(&mut self.dropped, what.as_ref(), why.into());
+        self.dropped.add(what.as_ref(), why.into());
     }
 
     /// Something that the new file says differently.
     pub(super) fn changed(&mut self, what: impl AsRef<str>, why: impl Into<String>) {
-        add(&mut self.changed, what.as_ref(), why.into());
+        self.changed.add(what.as_ref(), why.into());
     }
 
     /// Something that the new file says to no effect.
     pub(super) fn not_served(&mut self, what: impl AsRef<str>, why: impl Into<String>) {
-        add(&mut self.not_served, what.as_ref(), why.into());
+        self.not_served.add(what.as_ref(), why.into());
     }
 
     /// Something to do.
-    pub(super) fn to_do(&mut self, what: impl Into<String>) {
+    pub(super) fn ask(&mut self, what: impl Into<String>) {
         let what = what.into();
         if !self.to_do.contains(&what) {
             self.to_do.push(what);
@@ -90,7 +136,7 @@ impl Report {
             ("changed", &self.changed),
             ("in the file, but not yet in effect", &self.not_served),
         ] {
-            if !notes.is_empty() {
+            if !notes.list.is_empty() {
                 let _ = writeln!(out, "\n{title}:");
             }
             for note in notes {
@@ -104,19 +150,6 @@ impl Report {
             let _ = writeln!(out, "  - {what}");
         }
         out
-    }
-}
-
-/// Names that have one reason stand together.
-fn add(notes: &mut Vec<Note>, what: &str, why: String) {
-    let what = printable(what);
-    match notes.iter_mut().find(|note| note.why == why) {
-        Some(note) if note.what.contains(&what) => {}
-        Some(note) => note.what.push(what),
-        None => notes.push(Note {
-            what: vec![what],
-            why,
-        }),
     }
 }
 
@@ -135,8 +168,8 @@ mod tests {
         report.dropped("B\n", "why");
         report.dropped("A", "why");
         report.changed("C", "other");
-        report.to_do("look");
-        report.to_do("look");
+        report.ask("look");
+        report.ask("look");
         assert_eq!(
             report.human(),
             "imported from somewhere: 0 upstreams, 0 accounts, 1 key, 0 models, 0 settings\n\n\

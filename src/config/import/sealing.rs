@@ -37,12 +37,11 @@ impl Sealing {
         if self.plain {
             return Ok(quote_text(secret.expose()));
         }
-        let identity = match self.identity.get() {
-            Some((identity, _)) => identity,
-            None => {
-                let found = self.find()?;
-                &self.identity.get_or_init(|| found).0
-            }
+        let identity = if let Some((identity, _)) = self.identity.get() {
+            identity
+        } else {
+            let found = self.find()?;
+            &self.identity.get_or_init(|| found).0
         };
         let sealed = identity.seal(secret).map_err(|e| e.to_string())?;
         Ok(format!("{{ sealed = {} }}", quote_text(&sealed)))

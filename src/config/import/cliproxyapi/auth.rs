@@ -12,13 +12,12 @@ use serde_json::value::RawValue;
 use crate::config::import::cliproxyapi::entries;
 use crate::config::import::common::secret;
 use crate::config::import::draft::{ANTIGRAVITY, Account, Credential, Upstream};
+use crate::config::import::names::is_name;
 use crate::config::import::yaml::Node;
-use crate::config::import::{Cx, ImportError, read_text};
+use crate::config::import::{Cx, ImportError, MAX_ENTRIES, read_text};
 
 /// Largest auth file in bytes.
 const MAX_FILE: u64 = 256 << 10;
-/// Most auth files.
-const MAX_FILES: usize = 10_000;
 
 /// What is read, and what the gateway learnt while it ran.
 const READ: &[&str] = &[
@@ -58,7 +57,7 @@ const BY_KEY_ONLY: &[&str] = &[
 
 /// Reads the files of the folder, by name.
 pub(super) fn read(cx: &mut Cx<'_>, root: &Node, folder: &Path) -> Result<(), ImportError> {
-    let files = match files(folder) {
+    let mut files = match files(folder) {
         Ok(files) => files,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let what = format!("auth files in {}", folder.display());
@@ -75,6 +74,11 @@ pub(super) fn read(cx: &mut Cx<'_>, root: &Node, folder: &Path) -> Result<(), Im
             });
         }
     };
+    if files.len() > MAX_ENTRIES {
+        files.truncate(MAX_ENTRIES);
+        let why = format!("only the first {MAX_ENTRIES} are read");
+        cx.report.dropped("more auth files", why);
+    }
     for path in files {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let what = format!("auth file {name}");
@@ -89,7 +93,7 @@ pub(super) fn read(cx: &mut Cx<'_>, root: &Node, folder: &Path) -> Result<(), Im
 
 fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder)?.take(MAX_FILES) {
+    for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         if path.extension().is_some_and(|e| e == "json") && path.is_file() {
             found.push(path);
@@ -121,7 +125,7 @@ fn one(cx: &mut Cx<'_>, root: &Node, what: &str, path: &Path) -> Result<(), Stri
     };
     account.email = field("email").map(str::to_owned);
     account.enabled = node.get("disabled").and_then(Node::truth) != Some(true);
-    account.priority = node.get("priority").and_then(Node::int).unwrap_or(0);
+    account.priority = entries::priority(cx, what, &node);
     account.weight = node.get("weight").and_then(entries::weight);
     account.project = field("project_id").map(str::to_owned);
     let wanted = field("email").and_then(|email| email.split('@').next());
@@ -181,7 +185,9 @@ fn vertex(
     let upstream = Upstream {
         kind: "vertex",
         proxy: entries::proxy(cx, root, what, own),
-        location: location.filter(|l| *l != "global").map(str::to_owned),
+        location: location
+            .filter(|l| *l != "global" && is_name(l))
+            .map(str::to_owned),
         discover: true,
         ..Upstream::default()
     };

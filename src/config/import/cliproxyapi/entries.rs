@@ -2,8 +2,9 @@
 
 use crate::config::import::Cx;
 use crate::config::import::cliproxyapi::list;
-use crate::config::import::common::secret;
+use crate::config::import::common::{Shapes, secret};
 use crate::config::import::draft::{Account, Credential, Upstream};
+use crate::config::import::names::is_name;
 use crate::config::import::yaml::{Node, Pair};
 
 /// The keys that are read here, and in [`super::auth`].
@@ -54,6 +55,11 @@ const READ: &[&str] = &[
     "headers",
     "models",
 ];
+const SHAPES: Shapes<'_> = Shapes {
+    read: READ,
+    lists: &["api-key-entries", "models"],
+    maps: &["headers"],
+};
 /// What is read of a model.
 const MODEL_READ: &[&str] = &["name", "alias", "display-name", "max-context-length"];
 
@@ -78,7 +84,7 @@ pub(super) fn map(cx: &mut Cx<'_>, root: &Node) {
             cx.report.dropped(what, "it has no `base-url`");
             continue;
         }
-        let keys = provider.get("api-key-entries").map_or(&[][..], Node::items);
+        let keys = list(cx, provider, "api-key-entries");
         if keys.is_empty() {
             cx.report.dropped(&what, "it has no API key");
         }
@@ -153,7 +159,7 @@ fn account(cx: &mut Cx<'_>, what: &str, upstream: &str, key: &Node, around: &Nod
     let name = cx.draft.account_names.take(wanted, "account");
     let mut account = Account::new(name, upstream.to_owned(), "api_key", credential);
     account.enabled = around.get("disabled").and_then(Node::truth) != Some(true);
-    account.priority = around.get("priority").and_then(Node::int).unwrap_or(0);
+    account.priority = priority(cx, what, around);
     account.weight = key.get("weight").and_then(weight);
     account.models = models(cx, what, upstream, around);
     if account.models.is_none()
@@ -172,6 +178,9 @@ fn account(cx: &mut Cx<'_>, what: &str, upstream: &str, key: &Node, around: &Nod
     } else {
         vec![key, around]
     };
+    for node in &nodes {
+        SHAPES.check(cx, what, node);
+    }
     for pair in nodes.iter().flat_map(|node| node.entries()) {
         if READ.contains(&pair.key.as_str()) || pair.value.is_empty() {
             continue;
@@ -180,6 +189,18 @@ fn account(cx: &mut Cx<'_>, what: &str, upstream: &str, key: &Node, around: &Nod
         let why = known.map_or("not a key that is known here", |k| k.1);
         cx.report.dropped(format!("{what}.{}", pair.key), why);
     }
+}
+
+/// A priority: higher ones are used first, among all accounts there.
+pub(super) fn priority(cx: &mut Cx<'_>, what: &str, node: &Node) -> i64 {
+    let Some(priority) = node.get("priority").and_then(Node::int) else {
+        return 0;
+    };
+    cx.report.changed(
+        format!("{what}.priority"),
+        "it became `tier`, which is lower first and counts among the accounts of one upstream",
+    );
+    priority.clamp(-1_000_000, 1_000_000)
 }
 
 /// A weight; one that is not above 0 takes the account out there, and makes it the last resort here.
@@ -193,9 +214,10 @@ fn models(cx: &mut Cx<'_>, what: &str, upstream: &str, entry: &Node) -> Option<V
     let list = entry.get("models")?.items();
     let mut own = Vec::new();
     for (n, node) in list.iter().enumerate() {
-        let Some(name) = node.get("name").and_then(Node::text) else {
+        let name = node.get("name").and_then(Node::text);
+        let Some(name) = name.filter(|name| is_name(name)) else {
             let at = format!("{what}.models[{n}]");
-            cx.report.dropped(at, "it has no name");
+            cx.report.dropped(at, "it has no name that can be used");
             continue;
         };
         own.push(name.to_owned());

@@ -4,7 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::config::import::Cx;
 use crate::config::import::draft::Value;
+use crate::config::import::names::fits;
 use crate::config::import::yaml::Node;
+use crate::config::value::Word;
 
 /// The keys that are read here.
 pub(super) const KNOWN: &[&str] = &[
@@ -51,8 +53,11 @@ pub(super) fn map(cx: &mut Cx<'_>, root: &Node) {
 }
 
 fn server(cx: &mut Cx<'_>, root: &Node) {
-    // An empty host is every address.
-    let host = root.get("host").and_then(Node::text).unwrap_or_default();
+    // An empty host is every address; one that can't be read is not.
+    let host = match root.get("host") {
+        Some(node) if node.text().is_none() && !node.is_empty() => "127.0.0.1",
+        node => node.and_then(Node::text).unwrap_or_default(),
+    };
     match root.get("port").map(Node::int) {
         Some(Some(port)) if u16::try_from(port).is_ok() => {
             let port = u16::try_from(port).unwrap_or_default();
@@ -71,7 +76,10 @@ fn server(cx: &mut Cx<'_>, root: &Node) {
     if tls.get("enable").and_then(Node::truth) != Some(true) {
         return;
     }
-    let file = |key| tls.get(key).and_then(Node::text).map(str::to_owned);
+    let file = |key| {
+        let path = tls.get(key).and_then(Node::text);
+        path.filter(|path| fits::<Word>(path)).map(str::to_owned)
+    };
     match (file("cert"), file("key")) {
         (Some(cert), Some(key)) => {
             let pairs = vec![("cert".to_owned(), cert), ("key".to_owned(), key)];

@@ -1,10 +1,13 @@
 //! `model_list`: each entry is a deployment, which here is an account and a step in a model's route.
 
-use crate::base::secret::Secret;
+use std::collections::HashMap;
+
 use crate::config::import::Cx;
-use crate::config::import::draft::{Account, Credential, Model, Upstream};
+use crate::config::import::common::Shapes;
+use crate::config::import::draft::{Model, Upstream};
+use crate::config::import::litellm::accounts::{self, Params};
 use crate::config::import::litellm::providers::{self, Provider};
-use crate::config::import::litellm::{credential, text};
+use crate::config::import::litellm::{text, variable};
 use crate::config::import::names::is_name;
 use crate::config::import::yaml::{Node, Pair};
 
@@ -35,6 +38,11 @@ const READ: &[&str] = &[
     "cache_read_input_token_cost",
     "litellm_credential_name",
 ];
+const SHAPES: Shapes<'_> = Shapes {
+    read: READ,
+    lists: &[],
+    maps: &["extra_headers", "headers"],
+};
 /// What else may stand there, and why it has no equal.
 const DROPPED: &[(&str, &str)] = &[
     ("rpm", ACCOUNT_LIMIT),
@@ -97,12 +105,8 @@ struct Step {
 pub(super) fn map(cx: &mut Cx<'_>, root: &Node) {
     let credentials = root.get("credential_list").map_or(&[][..], Node::items);
     let mut steps = Vec::new();
-    for (n, entry) in root
-        .get("model_list")
-        .map_or(&[][..], Node::items)
-        .iter()
-        .enumerate()
-    {
+    let list = root.get("model_list").map_or(&[][..], Node::items);
+    for (n, entry) in cx.bounded("model_list", list).iter().enumerate() {
         let what = format!("model_list[{n}]");
         match deployment(cx, &what, entry, credentials) {
             Ok(step) => steps.extend(step),
@@ -110,33 +114,19 @@ pub(super) fn map(cx: &mut Cx<'_>, root: &Node) {
         }
     }
     steps.sort_by_key(|step: &Step| step.order);
+    let mut last: HashMap<String, i64> = HashMap::new();
     for step in steps {
         let model = cx.draft.model(&step.public);
         if model.route.contains(&step.target) {
             continue;
         }
-        let second = !model.route.is_empty();
         model.route.push(step.target);
-        if second {
+        if last.insert(step.public.clone(), step.order) == Some(step.order) {
             cx.report.changed(
                 format!("model {}", step.public),
                 "LiteLLM spreads requests over its deployments; agp tries the steps of `route` in order, and spreads over accounts of one step",
             );
         }
-    }
-    cx.draft.models.retain(|model| !model.route.is_empty());
-}
-
-/// What a deployment's parameters and the credential that they name say.
-struct Params<'n> {
-    params: &'n Node,
-    named: Option<&'n Node>,
-}
-
-impl<'n> Params<'n> {
-    fn get(&self, key: &str) -> Option<&'n Node> {
-        let named = || self.named.and_then(|named| named.get(key));
-        self.params.get(key).or_else(named)
     }
 }
 
@@ -161,7 +151,7 @@ fn deployment(
         None => None,
     };
     let params = Params {
-        params: own,
+        own,
         named: named.and_then(|named| named.get("credential_values")),
     };
     let info = entry.get("model_info");
@@ -182,7 +172,7 @@ fn deployment(
     }
     let upstream = upstream(cx, what, provider, &params, wild)?;
     let upstream = cx.draft.upstream(provider.name, upstream);
-    account(
+    accounts::add(
         cx,
         what,
         provider,
@@ -231,15 +221,21 @@ fn upstream(
     for key in ["extra_headers", "headers"] {
         for Pair { key: name, value } in params.get(key).map_or(&[][..], Node::entries) {
             let at = format!("{what}.{key}.{name}");
-            let value = text(cx, &at, value).unwrap_or_default();
-            headers.extend(cx.header(&at, name, &value));
+            let value = value.text().unwrap_or_default();
+            if variable(value).is_some() {
+                cx.report
+                    .dropped(at, "a header can't be taken from the environment");
+            } else {
+                headers.extend(cx.header(&at, name, value));
+            }
         }
     }
     headers.sort();
     headers.dedup_by(|a, b| a.0 == b.0);
     let location = match params.get("vertex_location") {
         Some(node) if provider.kind == "vertex" => {
-            text(cx, &format!("{what}.vertex_location"), node).filter(|l| l != "global")
+            text(cx, &format!("{what}.vertex_location"), node)
+                .filter(|l| l != "global" && is_name(l))
         }
         _ => None,
     };
@@ -251,106 +247,6 @@ fn upstream(
         discover: wild,
         ..Upstream::default()
     })
-}
-
-/// The account of a deployment: one for each upstream and credential.
-fn account(
-    cx: &mut Cx<'_>,
-    what: &str,
-    provider: Provider,
-    params: &Params<'_>,
-    upstream: &str,
-    model: Option<&String>,
-) -> Result<(), String> {
-    let what = format!("{what}.litellm_params");
-    let (holds, credential) = match provider.kind {
-        "vertex" => ("service_account", vertex(cx, &what, params)?),
-        _ => ("api_key", api_key(cx, &what, provider, params)?),
-    };
-    let project = match params.get("vertex_project") {
-        Some(node) => text(cx, &format!("{what}.vertex_project"), node),
-        None => None,
-    };
-    let number = |key: &str| params.get(key).and_then(Node::number);
-    let weight = number("weight").filter(|w| *w >= 0.0 && (*w - 1.0).abs() > f64::EPSILON);
-    let most = params.get("max_parallel_requests").and_then(Node::int);
-    let most = most.and_then(|n| u32::try_from(n).ok()).map(u64::from);
-    let same = |known: &&mut Account| {
-        known.upstream == upstream && known.credential == credential && known.project == project
-    };
-    if let Some(known) = cx.draft.accounts.iter_mut().find(same) {
-        match (&mut known.models, model) {
-            (Some(models), Some(model)) => models.push(model.clone()),
-            (models, _) => *models = None,
-        }
-        if known.weight != weight || known.max_concurrent != most {
-            let why = format!(
-                "other deployments with this key say otherwise: `accounts.{}` has what the first says",
-                known.name
-            );
-            cx.report.changed(what, why);
-        }
-        return Ok(());
-    }
-    let wanted = match &credential {
-        Credential::Env(name) => name.trim_end_matches("_API_KEY").to_owned(),
-        _ => upstream.to_owned(),
-    };
-    let name = cx.draft.account_names.take(&wanted, "account");
-    let mut account = Account::new(name, upstream.to_owned(), holds, credential);
-    account.weight = weight;
-    account.max_concurrent = most;
-    account.models = model.map(|model| vec![model.clone()]);
-    account.project = project;
-    cx.account(&what, account);
-    Ok(())
-}
-
-fn api_key(
-    cx: &mut Cx<'_>,
-    what: &str,
-    provider: Provider,
-    params: &Params<'_>,
-) -> Result<Credential, String> {
-    let at = format!("{what}.api_key");
-    if let Some(node) = params.get("api_key") {
-        return credential(cx, &at, node).ok_or_else(|| "it has no API key".to_owned());
-    }
-    let (credential, why) = match provider.variable {
-        Some(name) => (
-            Credential::Env(name.to_owned()),
-            format!("none is given: LiteLLM takes `{name}`, and so does the new file"),
-        ),
-        None => (
-            Credential::Own(Secret::new("none")),
-            "none is given, and an account has one: the word `none` stands there".to_owned(),
-        ),
-    };
-    cx.report.changed(at, why);
-    Ok(credential)
-}
-
-/// A service account: the JSON itself or the file that holds it.
-fn vertex(cx: &mut Cx<'_>, what: &str, params: &Params<'_>) -> Result<Credential, String> {
-    let at = format!("{what}.vertex_credentials");
-    let Some(node) = params.get("vertex_credentials") else {
-        return Err(
-            "it takes the machine's own credentials, and agp wants a service account's JSON"
-                .to_owned(),
-        );
-    };
-    match credential(cx, &at, node) {
-        Some(Credential::Own(secret)) if !secret.expose().starts_with('{') => {
-            let path = secret.expose().to_owned();
-            cx.report.changed(
-                at,
-                "the file is looked for from the folder of the new file on",
-            );
-            Ok(Credential::File(path))
-        }
-        Some(found) => Ok(found),
-        None => Err("its `vertex_credentials` can't be used".to_owned()),
-    }
 }
 
 fn sizes_and_price(model: &mut Model, params: &Params<'_>, info: Option<&Node>) {
@@ -381,6 +277,7 @@ fn sizes_and_price(model: &mut Model, params: &Params<'_>, info: Option<&Node>) 
 
 /// Tells what was not looked at.
 fn leftovers(cx: &mut Cx<'_>, what: &str, params: &Node, info: Option<&Node>) {
+    SHAPES.check(cx, &format!("{what}.litellm_params"), params);
     for pair in params.entries() {
         if READ.contains(&pair.key.as_str()) || pair.value.is_empty() {
             continue;

@@ -3,6 +3,8 @@
 //! Names, hosts and variables as in BerriAI/litellm, `litellm/litellm_core_utils/get_llm_provider_logic.py` and its pages
 //! under `docs/my-website/docs/providers`.
 
+use crate::config::import::names::printable;
+
 /// A provider that an upstream can stand for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Provider {
@@ -134,13 +136,13 @@ pub(super) fn of(model: &str, custom: Option<&str>) -> Result<(Provider, String)
         },
     };
     // A `/` more than usual, as in `vertex_ai/gemini/...`, is the model's own.
-    match PROVIDERS.iter().find(|provider| provider.name == name) {
-        Some(provider) => Ok((*provider, model.to_owned())),
-        None => {
-            let name = crate::config::import::names::printable(name);
-            Err(format!("agp has no kind of upstream for provider `{name}`"))
-        }
-    }
+    let known = PROVIDERS.iter().find(|provider| provider.name == name);
+    known
+        .map(|provider| (*provider, model.to_owned()))
+        .ok_or_else(|| {
+            let name = printable(name);
+            format!("agp has no kind of upstream for provider `{name}`")
+        })
 }
 
 #[cfg(test)]

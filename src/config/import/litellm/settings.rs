@@ -1,9 +1,10 @@
-//! `router_settings`, `litellm_settings` and `general_settings`: config_settings.md.
+//! `router_settings`, `litellm_settings` and `general_settings`, as the page `config_settings.md` tells them.
 
 use std::time::Duration;
 
 use crate::base::units::show_duration;
 use crate::config::import::Cx;
+use crate::config::import::common::Shapes;
 use crate::config::import::draft::Value;
 use crate::config::import::litellm::master_key;
 use crate::config::import::yaml::Node;
@@ -78,10 +79,44 @@ const DROPPED: &[(&str, &str)] = &[
     ),
 ];
 
+/// The sections and what is read of them.
+const READ: &[(&str, &[&str])] = &[
+    (
+        "router_settings",
+        &[
+            "routing_strategy",
+            "model_group_alias",
+            "num_retries",
+            "timeout",
+            "fallbacks",
+        ],
+    ),
+    (
+        "litellm_settings",
+        &[
+            "num_retries",
+            "request_timeout",
+            "timeout",
+            "fallbacks",
+            "json_logs",
+            "model_group_alias",
+        ],
+    ),
+    (
+        "general_settings",
+        &[
+            "master_key",
+            "completion_model",
+            "max_parallel_requests",
+            "max_request_size_mb",
+        ],
+    ),
+];
+
 /// Maps the three sections.
 pub(super) fn map(cx: &mut Cx<'_>, root: &Node) {
     general(cx, root);
-    // The router's count where both say something: config_settings.md, "router_settings".
+    // The router's count where both say something: `config_settings.md`, "router_settings".
     let sections = ["router_settings", "litellm_settings"];
     let first = |key: &str| {
         let mut found = sections
@@ -93,7 +128,7 @@ pub(super) fn map(cx: &mut Cx<'_>, root: &Node) {
         match node.int().filter(|n| (0..1000).contains(n)) {
             Some(retries) => {
                 let calls = u64::try_from(retries + 1).unwrap_or(1);
-                cx.draft.set("routing", "max_attempts", Value::Int(calls));
+                cx.draft.set_attempts(calls);
                 cx.report.changed(
                     what,
                     "`routing.max_attempts` counts all calls for a request, the first one too",
@@ -125,39 +160,16 @@ pub(super) fn map(cx: &mut Cx<'_>, root: &Node) {
     {
         cx.draft.set("log", "format", Value::text("json"));
     }
-    for (section, known) in [
-        (
-            "router_settings",
-            &[
-                "routing_strategy",
-                "model_group_alias",
-                "num_retries",
-                "timeout",
-                "fallbacks",
-            ][..],
-        ),
-        (
-            "litellm_settings",
-            &[
-                "num_retries",
-                "request_timeout",
-                "timeout",
-                "fallbacks",
-                "json_logs",
-                "model_group_alias",
-            ],
-        ),
-        (
-            "general_settings",
-            &[
-                "master_key",
-                "completion_model",
-                "max_parallel_requests",
-                "max_request_size_mb",
-            ],
-        ),
-    ] {
-        leftovers(cx, section, root.get(section), known);
+    for (section, known) in READ {
+        let shapes = Shapes {
+            read: known,
+            lists: &["fallbacks"],
+            maps: &["model_group_alias"],
+        };
+        if let Some(node) = root.get(section) {
+            shapes.check(cx, section, node);
+            leftovers(cx, section, node, known);
+        }
     }
 }
 
@@ -222,13 +234,13 @@ fn fallbacks(cx: &mut Cx<'_>, section: &str, node: Option<&Node>) {
     };
     for pair in list.items().iter().flat_map(Node::entries) {
         let what = format!("{section}.fallbacks.{}", pair.key);
-        if !cx.draft.models.iter().any(|model| model.name == pair.key) {
+        if cx.draft.known_model(&pair.key).is_none() {
             cx.report.dropped(what, "there is no such model");
             continue;
         }
         for other in pair.value.items() {
             let other = other.text().unwrap_or_default();
-            let found = cx.draft.models.iter().find(|model| model.name == other);
+            let found = cx.draft.known_model(other);
             let Some(route) = found.map(|model| model.route.clone()) else {
                 cx.report
                     .dropped(format!("{what}: {other}"), "there is no such model");
@@ -252,8 +264,8 @@ fn aliases(cx: &mut Cx<'_>, node: &Node) {
             .text()
             .or_else(|| pair.value.get("model")?.text());
         let name = name.unwrap_or_default();
-        if cx.draft.models.iter().any(|model| model.name == name) {
-            cx.draft.model(name).aliases.push(pair.key.clone());
+        if let Some(model) = cx.draft.known_model(name) {
+            model.aliases.push(pair.key.clone());
         } else {
             let what = format!("model_group_alias.{}", pair.key);
             cx.report.dropped(what, "there is no such model");
@@ -262,8 +274,8 @@ fn aliases(cx: &mut Cx<'_>, node: &Node) {
 }
 
 /// Tells what was not looked at.
-fn leftovers(cx: &mut Cx<'_>, section: &str, node: Option<&Node>, known: &[&str]) {
-    for pair in node.map_or(&[][..], Node::entries) {
+fn leftovers(cx: &mut Cx<'_>, section: &str, node: &Node, known: &[&str]) {
+    for pair in node.entries() {
         if known.contains(&pair.key.as_str()) || pair.value.is_empty() {
             continue;
         }

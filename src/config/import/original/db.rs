@@ -9,14 +9,12 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Row};
 
 use crate::config::import::common::{ClientKey, secret};
 use crate::config::import::draft::{Account, Credential, Value};
-use crate::config::import::{Cx, ImportError};
+use crate::config::import::{Cx, ImportError, MAX_ENTRIES};
 
 /// How long another process may keep the file locked.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Longest text in the file that is read, in bytes.
 const MAX_CELL: i32 = 1 << 20;
-/// Most rows of accounts or keys.
-const MAX_ROWS: usize = 20_000;
 
 /// The tables that are read, and the columns without which they are not the original's.
 const NEEDED: &[(&str, &[&str])] = &[
@@ -158,8 +156,8 @@ fn accounts(cx: &mut Cx<'_>, db: &Connection, upstream: &str) -> rusqlite::Resul
             "" => format!("account {id}"),
             email => format!("account {email}"),
         };
-        if n > MAX_ROWS {
-            let why = format!("only {MAX_ROWS} are read");
+        if n > MAX_ENTRIES {
+            let why = format!("only the first {MAX_ENTRIES} are read");
             cx.report.dropped("further accounts", why);
             break;
         }
@@ -199,8 +197,8 @@ fn keys(cx: &mut Cx<'_>, db: &Connection) -> rusqlite::Result<()> {
     let mut n = 0;
     while let Some(row) = rows.next()? {
         n += 1;
-        if n > MAX_ROWS {
-            let why = format!("only {MAX_ROWS} are read");
+        if n > MAX_ENTRIES {
+            let why = format!("only the first {MAX_ENTRIES} are read");
             cx.report.dropped("further keys", why);
             break;
         }
@@ -235,7 +233,7 @@ fn settings(cx: &mut Cx<'_>, db: &Connection) -> rusqlite::Result<()> {
         let value = value.trim_matches('"').to_owned();
         let what = format!("setting {key}");
         match (key.as_str(), value.as_str()) {
-            (_, "") => {}
+            (_, "") | ("pollingStrategy", "weighted") => {}
             ("defaultModel", _) => {
                 cx.draft.set("routing", "default_model", Value::Text(value));
                 cx.report.changed(
@@ -243,7 +241,6 @@ fn settings(cx: &mut Cx<'_>, db: &Connection) -> rusqlite::Result<()> {
                     "it had no effect there; here a request that names no model gets it",
                 );
             }
-            ("pollingStrategy", "weighted") => {}
             ("pollingStrategy", "roundrobin" | "round_robin") => {
                 cx.draft
                     .set("routing", "strategy", Value::text("round_robin"));

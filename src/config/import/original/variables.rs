@@ -10,6 +10,8 @@ use crate::base::units::show_duration;
 use crate::config::import::Cx;
 use crate::config::import::common::{ClientKey, secret};
 use crate::config::import::draft::{Credential, Upstream, Value};
+use crate::config::import::names::fits;
+use crate::config::value::Word;
 use crate::config::weak;
 
 /// Where agp listens unless it is told otherwise; the original too, by its README.
@@ -172,6 +174,10 @@ fn network(cx: &mut Cx<'_>, upstream: &mut Upstream, vars: &mut Vars) {
         let folder = path.parent().and_then(Path::to_str).unwrap_or_default();
         match folder {
             "" | "." | "data" => {}
+            folder if !fits::<Word>(folder) => {
+                cx.report
+                    .dropped("DB_PATH", "not a path that can stand in the file");
+            }
             folder => {
                 cx.draft.set("state", "path", Value::text(folder));
                 cx.report.changed(
@@ -257,8 +263,7 @@ fn routing(cx: &mut Cx<'_>, vars: &mut Vars) {
     if let Some(retries) = vars.number(cx, "UPSTREAM_CAPACITY_RETRIES", 1000)
         && retries != 2
     {
-        cx.draft
-            .set("routing", "max_attempts", Value::Int(retries + 1));
+        cx.draft.set_attempts(retries + 1);
         cx.report.changed(
             "UPSTREAM_CAPACITY_RETRIES",
             "`routing.max_attempts` counts all calls for a request, the first one too",
