@@ -4,12 +4,15 @@
 
 pub mod account;
 pub mod ask;
+pub mod config;
 pub mod demo;
 pub mod explain;
+pub mod fmt;
 pub mod hash_password;
 pub mod healthcheck;
 #[cfg(feature = "import")]
 pub mod import;
+pub mod init;
 pub mod key;
 pub mod login;
 pub mod logs;
@@ -17,6 +20,7 @@ pub mod pick;
 pub mod plan;
 pub mod reload;
 pub mod running;
+pub mod schema;
 pub mod serve;
 pub mod signin;
 pub mod simulate;
@@ -80,11 +84,19 @@ pub enum Command {
     Demo(demo::Args),
     /// Run the simulated upstream alone
     Simulate(simulate::Args),
+    /// Write an agp.toml to begin with
+    Init(init::Args),
     /// Check configuration files
     Validate(validate::Args),
     /// Make an agp.toml of another gateway's configuration
     #[cfg(feature = "import")]
     Import(import::Args),
+    /// Put configuration files into canonical order and spacing
+    Fmt(fmt::Args),
+    /// Show every value in force and where it came from
+    Config(config::Args),
+    /// Print the JSON Schema of agp.toml, for editors
+    Schema(schema::Args),
     /// Make client keys, and see what they use
     Key(key::Args),
     /// Hash a password for `admin.password_hash`
@@ -117,17 +129,24 @@ impl Command {
         match self {
             Self::Serve(args) => Some(args),
             Self::Login(args) => Some(&mut args.serve),
-            Self::Status(args) => Some(&mut args.serve),
-            Self::Plan(args) => Some(&mut args.serve),
-            Self::Reload(args) => Some(&mut args.serve),
+            Self::Status(args) => Some(&mut args.at.serve),
+            Self::Plan(args) => Some(&mut args.at.serve),
+            Self::Reload(args) => Some(&mut args.at.serve),
             Self::Account(args) => Some(args.serve_args()),
-            Self::Pick(args) => Some(&mut args.serve),
-            Self::Explain(args) => Some(&mut args.serve),
+            Self::Pick(args) => Some(&mut args.at.serve),
+            Self::Explain(args) => Some(&mut args.at.serve),
             Self::Key(args) => args.serve_args(),
-            Self::Logs(args) => Some(&mut args.serve),
+            Self::Logs(args) => Some(&mut args.at.serve),
             Self::State(args) => Some(&mut args.serve),
             Self::Healthcheck(args) => Some(&mut args.serve),
-            Self::Demo(_) | Self::Simulate(_) | Self::Validate(_) | Self::HashPassword(_) => None,
+            Self::Demo(_)
+            | Self::Simulate(_)
+            | Self::Validate(_)
+            | Self::Init(_)
+            | Self::Fmt(_)
+            | Self::Config(_)
+            | Self::Schema(_)
+            | Self::HashPassword(_) => None,
             #[cfg(feature = "import")]
             Self::Import(_) => None,
         }
@@ -176,11 +195,7 @@ pub fn main() -> ExitCode {
     let code = match command {
         Command::Validate(args) => {
             let env = crate::runtime::controller::environment().collect();
-            let style = if out.is_terminal() {
-                Style::Colour
-            } else {
-                Style::Plain
-            };
+            let style = style(out.is_terminal());
             validate::run(&args, &env, style, &mut out, &mut err)
         }
         #[cfg(feature = "import")]
@@ -188,9 +203,20 @@ pub fn main() -> ExitCode {
             let env = crate::runtime::controller::environment().collect();
             import::run(&args, &env, &mut out, &mut err)
         }
+        Command::Init(args) => init::run(&args, &mut out, &mut err),
+        Command::Fmt(args) => {
+            let env = crate::runtime::controller::environment().collect();
+            fmt::run(&args, &env, &mut out, &mut err)
+        }
+        Command::Config(args) => {
+            let env = crate::runtime::controller::environment().collect();
+            let style = style(err.is_terminal());
+            config::run(&args, &env, style, &mut out, &mut err)
+        }
+        Command::Schema(args) => schema::run(&args, &mut out),
         Command::Key(key::Args {
-            command: key::Command::New { name },
-        }) => key::run(&name, &mut out, &mut err),
+            command: key::Command::New { name, admin },
+        }) => key::run(&name, admin, &mut out, &mut err),
         Command::HashPassword(args) => {
             let input = std::io::stdin();
             let terminal = input.is_terminal();
@@ -201,6 +227,15 @@ pub fn main() -> ExitCode {
     // Nobody may be reading what is printed: the code still tells.
     let _ = out.flush();
     ExitCode::from(code.unwrap_or(MISTAKE))
+}
+
+/// Colours are for terminals.
+fn style(terminal: bool) -> Style {
+    if terminal {
+        Style::Colour
+    } else {
+        Style::Plain
+    }
 }
 
 /// Runs what needs the network on a runtime.
@@ -266,7 +301,13 @@ async fn run(command: Command, out: &mut dyn Write) -> Result<(), Failed> {
                 key::run_usage(args, out).await?;
             }
         }
-        Command::Validate(_) | Command::HashPassword(_) => {}
+        // Those that need no network have run before.
+        Command::Validate(_)
+        | Command::Init(_)
+        | Command::Fmt(_)
+        | Command::Config(_)
+        | Command::Schema(_)
+        | Command::HashPassword(_) => {}
         #[cfg(feature = "import")]
         Command::Import(_) => {}
     }

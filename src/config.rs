@@ -7,6 +7,11 @@ mod check;
 mod de;
 mod decode;
 pub mod diagnostic;
+pub mod edit;
+pub mod effective;
+pub mod explain;
+pub mod format;
+mod hint;
 #[cfg(feature = "import")]
 pub mod import;
 mod mask;
@@ -16,20 +21,28 @@ pub mod pending;
 pub mod plan;
 mod raw;
 pub mod render;
+pub mod report;
+pub mod schema;
 pub mod seal;
 pub mod secret;
 pub mod source;
 mod suggest;
+mod syntax;
 mod tree;
 mod value;
 pub mod watch;
 pub mod weak;
+pub mod write;
+
+use std::path::PathBuf;
 
 use crate::base::time::Timestamp;
 use crate::config::diagnostic::{Code, Diagnostic, Diagnostics, Span};
+use crate::config::effective::Setting;
 use crate::config::model::Config;
 use crate::config::secret::Reference;
 use crate::config::source::{Files, Revision};
+use crate::config::tree::Node;
 
 pub use overlay::{PREFIX as OVERLAY_PREFIX, environment};
 pub use tree::{quote_key, quote_text};
@@ -59,7 +72,42 @@ pub fn load_at(
     env: impl Iterator<Item = (String, String)>,
     now: Timestamp,
 ) -> Loaded {
+    load_parsed(files, decode::parse(files), env, now).0
+}
+
+/// [`load`], and every value that is then in force with where it came from; none where there is an error.
+pub fn effective(
+    files: &Files,
+    env: impl Iterator<Item = (String, String)>,
+) -> (Loaded, Vec<Setting>) {
+    let (loaded, tree) = load_parsed(files, decode::parse(files), env, Timestamp::now());
+    let settings = loaded
+        .config
+        .as_ref()
+        .map(|config| effective::settings(files, &tree, config));
+    (loaded, settings.unwrap_or_default())
+}
+
+/// Where the state and the identity are by these files, which may have errors: `state.path` and `secrets.identity`, or their
+/// defaults where they can't be read.
+pub fn whereabouts(
+    files: &Files,
+    env: impl Iterator<Item = (String, String)>,
+) -> (PathBuf, PathBuf) {
     let mut parsed = decode::parse(files);
+    overlay::apply(&mut parsed.tree, env);
+    let raw = decode::decode(&parsed.tree);
+    let config = check::check(&raw, &parsed.tree, files, Timestamp::now()).config;
+    (config.state.path, config.secrets.identity)
+}
+
+/// [`load_at`] for files that are parsed already, with the tree under the environment's values.
+fn load_parsed(
+    files: &Files,
+    mut parsed: decode::Parsed,
+    env: impl Iterator<Item = (String, String)>,
+    now: Timestamp,
+) -> (Loaded, Node) {
     let mut found = std::mem::take(&mut parsed.diagnostics);
     let overlaid = overlay::apply(&mut parsed.tree, env);
     let raw = decode::decode(&parsed.tree);
@@ -81,12 +129,13 @@ pub fn load_at(
 
     let diagnostics = Diagnostics::new(found, masks);
     let usable = !diagnostics.has_errors() && files.root().is_some();
-    Loaded {
+    let loaded = Loaded {
         config: usable.then_some(checked.config),
         diagnostics,
         secrets: checked.secrets,
         revision: files.revision(),
-    }
+    };
+    (loaded, parsed.tree)
 }
 
 /// Findings that a part of a file that could not be read may be the cause of.

@@ -49,6 +49,9 @@ const AT_HOME: &[(&str, &[&str])] = &[
             "sim/",
             "wire/",
             "server/admin",
+            // A JSON Schema is JSON of no fixed form, and the examples in it too.
+            "config/raw/entries.rs",
+            "config/schema.rs",
             "cli/account.rs",
             "cli/ask.rs",
             "cli/explain.rs",
@@ -63,7 +66,12 @@ const AT_HOME: &[(&str, &[&str])] = &[
     (r"\bwarp::", &["server"]),
     (
         r"\breqwest::(?:Client|Request|Response|Body|Proxy|Certificate)",
-        &["upstream", "runtime/handle.rs", "cli/login.rs"],
+        &[
+            "upstream",
+            "runtime/handle.rs",
+            "cli/login.rs",
+            "cli/ask/remote.rs",
+        ],
     ),
 ];
 

@@ -131,12 +131,13 @@ async fn imported(source: &str) -> tempfile::TempDir {
         assert!(!left.out.contains(secret), "{secret}: {}", left.out);
         assert!(!file.contains(secret), "{secret}: {file}");
     }
-    let left = run(
-        command(dir.path(), &["validate", "--strict", "agp.toml"]),
-        "",
-    )
-    .await;
-    assert_eq!(left.code, 0, "{}", left.out);
+    for check in [
+        &["validate", "--strict", "agp.toml"][..],
+        &["fmt", "--check", "agp.toml"],
+    ] {
+        let left = run(command(dir.path(), check), "").await;
+        assert_eq!(left.code, 0, "{left:?}");
+    }
     let left = run(
         command(
             dir.path(),

@@ -24,6 +24,8 @@ mod docs;
 #[cfg(test)]
 mod doors;
 #[cfg(test)]
+mod edits;
+#[cfg(test)]
 mod endings;
 #[cfg(test)]
 mod explain;
@@ -36,6 +38,8 @@ mod frames;
 mod import;
 #[cfg(test)]
 mod input;
+#[cfg(test)]
+mod journal;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
@@ -54,6 +58,8 @@ mod queue;
 mod quotas;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod remote;
 #[cfg(test)]
 mod rolling;
 #[cfg(test)]
