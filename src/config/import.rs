@@ -2,7 +2,7 @@
 //!
 //! Whatever is read is a stranger's: bounded, and told by name where it can't be used. Secrets come out sealed, as digests
 //! or as references, and in clear only where that was asked for; the report holds none. The result has passed
-//! [`config::load`] before anybody sees it.
+//! [`crate::config::load`] before anybody sees it.
 
 mod cliproxyapi;
 mod common;
