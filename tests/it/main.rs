@@ -34,6 +34,9 @@ mod failover;
 #[cfg(test)]
 mod frames;
 #[cfg(test)]
+#[cfg(feature = "import")]
+mod import;
+#[cfg(test)]
 mod input;
 #[cfg(test)]
 mod journal;
