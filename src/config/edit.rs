@@ -38,7 +38,7 @@ use docs::Docs;
 use intent::shown;
 use meaning::{Meaning, texts};
 
-pub use diff::{FileDiff, diff};
+pub use diff::{FileDiff, below, diff};
 pub use intent::{Intent, Section};
 pub use literal::{Literal, NoValue};
 pub use patch::{NoPatch, Patch, patch};

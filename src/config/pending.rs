@@ -27,7 +27,6 @@ const PENDING: &[Pending] = &[
     Pending("admin.jwt_secret", &[]),
     Pending("admin.password_as_bearer", &[]),
     Pending("admin.tokens", &[]),
-    Pending("state.history", &[]),
     Pending("state.store_responses", &[]),
     Pending("secrets.recipients", &[]),
     Pending("fetch.enabled", &[]),

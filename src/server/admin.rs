@@ -3,6 +3,7 @@
 mod accounts;
 mod edits;
 mod explain;
+mod history;
 mod keys;
 mod logs;
 mod pick;
@@ -10,6 +11,7 @@ mod plan;
 mod status;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::{Method, StatusCode, Uri};
@@ -25,6 +27,15 @@ pub enum Role {
     Read,
     /// Change.
     Write,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// `cli:<uid>` over the socket.
+    pub name: String,
+    /// The address that it asks from; `None` over the socket.
+    pub from: Option<IpAddr>,
 }
 
 /// One operation.
@@ -46,13 +57,19 @@ pub struct Operation {
 }
 
 /// What an operation is given: by path and query, by name, and the request's body.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Params {
     given: BTreeMap<String, String>,
     body: Bytes,
+    caller: Caller,
 }
 
 impl Params {
+    /// Who asks.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     /// The request's body; empty where it had none.
     pub fn body(&self) -> &[u8] {
         &self.body
@@ -152,6 +169,42 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "read the configuration files now",
         role: Role::Write,
         run: plan::reload,
+    },
+    Operation {
+        name: "history",
+        method: Method::GET,
+        path: "/history",
+        query: &["limit"],
+        summary: "the generations of the files that are kept, newest first",
+        role: Role::Read,
+        run: history::list,
+    },
+    Operation {
+        name: "diff",
+        method: Method::GET,
+        path: "/history/{generation}/diff",
+        query: &["with", "plan"],
+        summary: "what differs between two generations' files, secrets masked",
+        role: Role::Read,
+        run: history::diff,
+    },
+    Operation {
+        name: "rollback plan",
+        method: Method::POST,
+        path: "/history/{generation}/plan",
+        query: &[],
+        summary: "tell what going back to a generation would change",
+        role: Role::Read,
+        run: history::plan,
+    },
+    Operation {
+        name: "rollback",
+        method: Method::POST,
+        path: "/history/{generation}/rollback",
+        query: &[],
+        summary: "put a generation's texts back into the files",
+        role: Role::Write,
+        run: history::rollback,
     },
     Operation {
         name: "account list",
@@ -289,7 +342,13 @@ pub const OPERATIONS: &[Operation] = &[
 /// # Errors
 /// 404 for an unknown path, 405 for a known one with another method, 400 for a query that it does not know, else what the
 /// operation says.
-pub fn run(gateway: &Gateway, method: &Method, uri: &Uri, body: Bytes) -> Result<Value, Refusal> {
+pub fn run(
+    gateway: &Gateway,
+    caller: Caller,
+    method: &Method,
+    uri: &Uri,
+    body: Bytes,
+) -> Result<Value, Refusal> {
     let path = uri.path().strip_prefix(BASE);
     let mut known = path
         .into_iter()
@@ -320,7 +379,12 @@ pub fn run(gateway: &Gateway, method: &Method, uri: &Uri, body: Bytes) -> Result
         }
         given.insert(name.to_owned(), decoded(value));
     }
-    (operation.run)(gateway, &Params { given, body })
+    let params = Params {
+        given,
+        body,
+        caller,
+    };
+    (operation.run)(gateway, &params)
 }
 
 /// The copy's name in the state folder.
@@ -384,7 +448,7 @@ mod tests {
             // What changes something is asked by POST, and so is a question with a body.
             let posted = operation.method == Method::POST;
             let write = operation.role == Role::Write;
-            let named = ["request body", "plan"].contains(&operation.name);
+            let named = ["request body", "plan", "rollback plan"].contains(&operation.name);
             assert!(posted == write || named, "{}", operation.name);
         }
     }

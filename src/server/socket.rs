@@ -14,11 +14,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 
 use crate::base::metrics::Page;
 use crate::base::task::Tasks;
-use crate::server::{Gateway, admin, metrics};
+use crate::server::admin::{self, Caller};
+use crate::server::{Gateway, metrics};
 
 /// Largest body of a request in bytes: a configuration is not larger.
 const MAX_BODY: usize = 64 << 20;
@@ -49,9 +50,12 @@ pub fn serve(gateway: Arc<Gateway>, state: &Path, tasks: &Tasks) -> std::io::Res
             };
             let Ok((stream, _)) = accepted else { continue };
             let gateway = Arc::clone(&gateway);
+            let caller = caller(&stream);
             let force = own.force().clone();
             own.spawn(async move {
-                let service = service_fn(move |request| answer(Arc::clone(&gateway), request));
+                let service = service_fn(move |request| {
+                    answer(Arc::clone(&gateway), caller.clone(), request)
+                });
                 let connection =
                     http1::Builder::new().serve_connection(TokioIo::new(stream), service);
                 tokio::select! {
@@ -65,8 +69,18 @@ pub fn serve(gateway: Arc<Gateway>, state: &Path, tasks: &Tasks) -> std::io::Res
     Ok(())
 }
 
+/// Whoever may open the socket, by the user that its process runs as (`SO_PEERCRED` of unix(7)).
+fn caller(stream: &UnixStream) -> Caller {
+    let user = stream.peer_cred().map(|user| user.uid().to_string());
+    Caller {
+        name: format!("cli:{}", user.unwrap_or_else(|_| "unknown".to_owned())),
+        from: None,
+    }
+}
+
 async fn answer(
     gateway: Arc<Gateway>,
+    caller: Caller,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (method, uri) = (request.method().clone(), request.uri().clone());
@@ -76,7 +90,8 @@ async fn answer(
     let body = Limited::new(request.into_body(), MAX_BODY).collect().await;
     let done = match body.map(Collected::to_bytes) {
         Ok(body) => {
-            tokio::task::spawn_blocking(move || admin::run(&gateway, &method, &uri, body)).await
+            tokio::task::spawn_blocking(move || admin::run(&gateway, caller, &method, &uri, body))
+                .await
         }
         Err(error) => Ok(Err(admin::Refusal::mistake(format!(
             "the request's body can't be read: {error}"

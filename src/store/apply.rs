@@ -6,6 +6,7 @@ use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::change::{Change, Item, Row};
 use super::crypt::DataKey;
+use super::history;
 use super::open::Fault;
 use super::record::SignatureRecord;
 use super::table::{
@@ -23,6 +24,12 @@ pub(super) fn needs_key(items: &[Item]) -> bool {
     items
         .iter()
         .any(|item| matches!(item.change, Change::Token(_) | Change::Signature(_)))
+}
+
+/// Whether any of these is of the history, which is sealed where there is a key, and does without where there can't be one.
+pub(super) fn wants_key(items: &[Item]) -> bool {
+    let of_history = |item: &Item| matches!(item.change, Change::Applied(_));
+    items.iter().any(of_history)
 }
 
 /// Writes the data key, wrapped.
@@ -106,6 +113,7 @@ pub(super) fn state(
                 txn.open_table(BUDGET)?.remove(&*table::budget_key(owner))?;
                 true
             }
+            Change::Applied(applied) => history::write(txn, key, applied)?,
         };
         lost += u64::from(!written);
     }

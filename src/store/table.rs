@@ -18,7 +18,7 @@ use crate::base::time::Timestamp;
 use crate::ir::SignatureFamily;
 
 /// The schema of `agp.redb` that this program writes.
-pub(super) const STATE_SCHEMA: u32 = 3;
+pub(super) const STATE_SCHEMA: u32 = 4;
 /// The schema of `agp-log.redb` that this program writes.
 pub(super) const LOG_SCHEMA: u32 = 3;
 
@@ -54,6 +54,11 @@ pub(super) const STANDING: TableDefinition<&str, Bytes> = TableDefinition::new("
 pub(super) const ORPHAN: TableDefinition<&str, i64> = TableDefinition::new("orphan");
 /// Owner (a key's digest behind `0`, a group's name behind `1`) to [`super::BudgetRecord`]. Since schema 3.
 pub(super) const BUDGET: TableDefinition<Bytes, Bytes> = TableDefinition::new("budget");
+
+/// Generation to [`super::GenerationRecord`]. Since schema 4.
+pub(super) const HISTORY: TableDefinition<u64, Bytes> = TableDefinition::new("history");
+/// Generation to the texts of its files, compressed and sealed: see [`super::history`]. Since schema 4.
+pub(super) const HISTORY_TEXT: TableDefinition<u64, Bytes> = TableDefinition::new("history_text");
 
 /// Row number to [`super::LogRecord`] without its tries. Numbers rise in the order in which requests ended.
 pub(super) const LOG: TableDefinition<u64, Bytes> = TableDefinition::new("log_row");
@@ -99,7 +104,9 @@ pub(super) fn visit_state(visit: &mut impl Visit) -> Result<(), Fault> {
     visit.table(SIGNATURE_SEEN)?;
     visit.table(SIGNATURE_BY_AGE)?;
     visit.table(SIGNATURE_BY_CALL)?;
-    visit.table(CATALOG)
+    visit.table(CATALOG)?;
+    visit.table(HISTORY)?;
+    visit.table(HISTORY_TEXT)
 }
 
 /// The same for `agp-log.redb`.

@@ -19,8 +19,12 @@ fn setup() -> Setup {
 async fn asked(app: &TestApp, path: &str) -> Result<Value, admin::Refusal> {
     let gateway = std::sync::Arc::clone(app.gateway().gateway());
     let uri = format!("{}{path}", admin::BASE).parse().unwrap();
+    let caller = admin::Caller {
+        name: "cli:0".to_owned(),
+        from: None,
+    };
     tokio::task::spawn_blocking(move || {
-        admin::run(&gateway, &Method::POST, &uri, bytes::Bytes::new())
+        admin::run(&gateway, caller, &Method::POST, &uri, bytes::Bytes::new())
     })
     .await
     .unwrap()

@@ -9,13 +9,15 @@ use tokio::sync::oneshot;
 
 use crate::base::time::Timestamp;
 use crate::config::diagnostic::Severity;
-use crate::config::edit::{self, Change, FileDiff, Intent, NoPatch, Patch, Refused};
+use crate::config::edit::{self, Change, Edited, FileDiff, Intent, NoPatch, Patch, Refused};
 use crate::config::source::{Files, Revision};
 use crate::config::watch::vanished;
 use crate::config::write::{self, Keeper, WriteError};
 use crate::config::{self, render};
 use crate::runtime::controller::files::taken;
+use crate::runtime::controller::history::{By, Cause, unpacked};
 use crate::runtime::controller::{Controller, Read};
+use crate::store::Store;
 
 /// What somebody asks for.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub struct Ask {
     pub intents: Vec<Intent>,
     /// The revision that they saw; `None` where whatever is there now will do.
     pub seen: Option<Revision>,
+    /// Who asks.
+    pub by: By,
     /// Told what became of it.
     pub reply: oneshot::Sender<Result<Done, NotDone>>,
 }
@@ -68,6 +72,10 @@ pub enum NotDone {
         /// Why there is none.
         error: NoPatch,
     },
+    /// No such generation is kept.
+    NoGeneration(u64),
+    /// It would change something of high risk, which was not agreed to: what, a line each.
+    High(Vec<String>),
 }
 
 impl NotDone {
@@ -92,47 +100,39 @@ impl NotDone {
             Self::Unusable(errors) => errors.join("\n"),
             Self::Unwritten(error) => error.to_string(),
             Self::NoPatch { unsaved, error } => format!("{unsaved}; {error}"),
+            Self::NoGeneration(n) => format!("generation {n} is not kept: see `agp history`"),
+            Self::High(what) => format!("it is of high risk:\n{}", what.join("\n")),
         }
     }
 }
 
 /// An edit that can be saved.
-struct Draft {
+pub(super) struct Draft {
     before: Files,
     change: Change,
     read: Arc<Read>,
-    done: Done,
+    pub(super) done: Done,
 }
 
 impl Controller {
     /// Does it, or changes nothing, and tells.
     pub(super) async fn edit(&mut self, ask: Ask) {
         let words: Vec<String> = ask.intents.iter().map(ToString::to_string).collect();
-        let done = self.edited(ask.intents, ask.seen).await;
-        match &done {
-            Ok(done) if done.changed && done.unsaved.is_none() => {
-                tracing::info!(edit = words.join("; "), revision = %done.revision, "files edited");
-            }
-            Ok(_) => {}
-            Err(error) => {
-                tracing::info!(edit = words.join("; "), "not edited: {}", error.message());
-            }
-        }
+        let words = words.join("; ");
+        let (desk, said) = (self.desk(), words.clone());
+        let drafted = aside(move || desk.draft(&ask.intents, ask.seen)).await;
+        let done = match drafted {
+            Ok(Ok(draft)) => self.carry_out(draft, Cause::asked(ask.by, words)).await,
+            Ok(Err(done)) => Ok(done),
+            Err(error) => Err(error),
+        };
+        tell(&said, &done);
         // Whoever asked may have gone.
         let _ = ask.reply.send(done);
     }
 
-    async fn edited(
-        &mut self,
-        intents: Vec<Intent>,
-        seen: Option<Revision>,
-    ) -> Result<Done, NotDone> {
-        let desk = self.desk();
-        let drafted = aside(move || desk.draft(&intents, seen)).await?;
-        let draft = match drafted {
-            Ok(draft) => draft,
-            Err(done) => return Ok(done),
-        };
+    /// Builds what a draft asks for, saves it, and puts it in force.
+    pub(super) async fn carry_out(&mut self, draft: Draft, cause: Cause) -> Result<Done, NotDone> {
         let Draft {
             before,
             change,
@@ -149,24 +149,36 @@ impl Controller {
         }
         self.watcher.update(read.watch.clone());
         done.revision = read.files.revision();
-        self.enact(read, ready);
+        self.enact(read, ready, cause);
         done.generation = self.runtime.snapshot().generation;
         Ok(done)
     }
 
-    fn desk(&self) -> Desk {
+    pub(super) fn desk(&self) -> Desk {
         Desk {
             root: self.places.root.clone(),
             state: self.places.state_dir.join(&self.present.config.state.path),
             present: Arc::clone(&self.present),
             previous: self.previous.clone(),
             generation: self.runtime.snapshot().generation,
+            store: self.runtime.store.clone(),
         }
     }
 }
 
+/// What became of a change of the files, for the log.
+pub(super) fn tell(words: &str, done: &Result<Done, NotDone>) {
+    match done {
+        Ok(done) if done.changed && done.unsaved.is_none() => {
+            tracing::info!(edit = words, revision = %done.revision, "files edited");
+        }
+        Ok(_) => {}
+        Err(error) => tracing::info!(edit = words, "not edited: {}", error.message()),
+    }
+}
+
 /// Runs what reads and writes files off the threads that serve.
-async fn aside<T: Send + 'static>(
+pub(super) async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, NotDone> + Send + 'static,
 ) -> Result<T, NotDone> {
     let done = tokio::task::spawn_blocking(work).await;
@@ -174,13 +186,14 @@ async fn aside<T: Send + 'static>(
 }
 
 /// What an edit needs to know of what is in force.
-struct Desk {
-    root: PathBuf,
+pub(super) struct Desk {
+    pub(super) root: PathBuf,
     /// The state folder.
     state: PathBuf,
-    present: Arc<Read>,
+    pub(super) present: Arc<Read>,
     previous: Option<Arc<Read>>,
     generation: u64,
+    pub(super) store: Store,
 }
 
 impl Desk {
@@ -198,8 +211,21 @@ impl Desk {
         let now = Timestamp::now();
         let edited = edit::edit(&files, &config::environment(), seen, intents, now);
         let edited = edited.map_err(NotDone::Refused)?;
+        let changed = edited.loaded.config != config_of(&files, now);
+        let diff = edit::diff(&files, &edited.files);
+        self.drafted(files, edited, changed, diff)
+    }
+
+    /// What is to be saved of an edit of `files`; done already where there is nothing to save.
+    pub(super) fn drafted(
+        self,
+        files: Files,
+        edited: Edited,
+        changed: bool,
+        diff: Vec<FileDiff>,
+    ) -> Result<Result<Draft, Done>, NotDone> {
         let mut done = Done {
-            changed: edited.loaded.config != config_of(&files, now),
+            changed,
             unsaved: None,
             diff: Vec::new(),
             patch: None,
@@ -209,7 +235,7 @@ impl Desk {
         if !done.changed {
             return Ok(Err(done));
         }
-        done.diff = edit::diff(&files, &edited.files);
+        done.diff = diff;
         if !self.present.config.admin.write_back {
             let why = "`admin.write_back` is false".to_owned();
             done.patch = Some(self.patch(&files, &edited.files, &why)?);
@@ -259,12 +285,17 @@ impl Desk {
         }
     }
 
-    /// The files are others than those of the revision `seen`, whose texts are known if it is the one in force or the one
-    /// before.
-    fn moved(&self, files: &Files, seen: Revision) -> NotDone {
+    /// The files are others than those of the revision `seen`, whose texts are known if it is the one in force, the one
+    /// before, or kept in the history.
+    pub(super) fn moved(&self, files: &Files, seen: Revision) -> NotDone {
         let mut known = std::iter::once(&self.present).chain(&self.previous);
         let known = known.find(|read| read.files.revision() == seen);
-        let diff = known.map(|read| edit::diff(&read.files, files));
+        let known = known.map(|read| read.files.clone()).or_else(|| {
+            // Without it the answer is the same but for the diff.
+            let texts = self.store.texts_of(seen.0).ok()??;
+            Some(unpacked(texts, &self.root))
+        });
+        let diff = known.map(|known| edit::diff(&known, files));
         NotDone::Moved {
             now: files.revision(),
             diff: diff.unwrap_or_default(),
