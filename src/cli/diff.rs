@@ -1,12 +1,13 @@
 //! `agp diff`: what differs between the files of two generations.
 
+use std::fmt::Write as _;
 use std::io::Write;
 
 use http::Method;
 use serde_json::Value;
 
 use crate::cli::history::Format;
-use crate::cli::{Failed, ask, serve};
+use crate::cli::{Failed, ask};
 use crate::config::plan::{self, Plan};
 
 /// Arguments of `agp diff`.
@@ -27,9 +28,9 @@ pub struct Args {
     /// The form of the output
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
-    /// Where the configuration and the state are
+    /// Which gateway is asked
     #[command(flatten)]
-    pub serve: serve::Args,
+    pub at: ask::At,
 }
 
 /// Asks the running gateway.
@@ -39,9 +40,9 @@ pub struct Args {
 pub async fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failed> {
     let mut path = format!("/history/{}/diff?plan={}", args.before, args.plan);
     if let Some(after) = args.after {
-        path.push_str(&format!("&with={after}"));
+        let _ = write!(path, "&with={after}");
     }
-    let value = ask::operation(&args.serve, Method::GET, &path).await?;
+    let value = ask::operation(&args.at, Method::GET, &path).await?;
     let text = match args.format {
         Format::Json => format!("{value:#}\n"),
         Format::Human => told(&value)?,

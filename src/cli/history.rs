@@ -6,7 +6,7 @@ use std::io::Write;
 use http::Method;
 use serde_json::Value;
 
-use crate::cli::{Failed, ask, serve};
+use crate::cli::{Failed, ask};
 
 /// Arguments of `agp history`.
 #[derive(Debug, Clone, clap::Args)]
@@ -20,9 +20,9 @@ pub struct Args {
     /// The form of the output
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
-    /// Where the configuration and the state are
+    /// Which gateway is asked
     #[command(flatten)]
-    pub serve: serve::Args,
+    pub at: ask::At,
 }
 
 /// The form of the output.
@@ -40,7 +40,7 @@ pub enum Format {
 /// Code 4 where no gateway runs on this state folder, code 1 where the history can't be read.
 pub async fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failed> {
     let path = format!("/history?limit={}", args.number);
-    let value = ask::operation(&args.serve, Method::GET, &path).await?;
+    let value = ask::operation(&args.at, Method::GET, &path).await?;
     let text = match args.format {
         Format::Json => format!("{value:#}\n"),
         Format::Human => table(&value),

@@ -5,15 +5,15 @@ use std::io::Write;
 use http::Method;
 use serde::Deserialize;
 
-use crate::cli::{Failed, ask, serve};
+use crate::cli::{Failed, ask};
 
 /// Arguments of `agp reload`.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "Example:\n  agp reload")]
 pub struct Args {
-    /// Where the configuration and the state are
+    /// Which gateway is asked
     #[command(flatten)]
-    pub serve: serve::Args,
+    pub at: ask::At,
 }
 
 /// What the gateway answers.
@@ -39,7 +39,7 @@ enum Answer {
 /// # Errors
 /// Code 1 with all errors where the files are refused, code 4 where no gateway runs on this state folder.
 pub async fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failed> {
-    let value = ask::operation(&args.serve, Method::POST, "/reload").await?;
+    let value = ask::operation(&args.at, Method::POST, "/reload").await?;
     let answer: Answer = serde_json::from_value(value)
         .map_err(|e| format!("the gateway's answer can't be read: {e}"))?;
     let (text, after_restart) = match answer {

@@ -6,13 +6,13 @@ use std::io::{BufRead, IsTerminal as _, Write};
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::cli::{FAILED, Failed, ask, diff, serve};
+use crate::cli::{FAILED, Failed, ask, diff};
 use crate::config::plan;
 
 /// Arguments of `agp rollback`.
 #[derive(Debug, Clone, clap::Args)]
 #[command(
-    after_help = "A key that was deleted, disabled or replaced since stays so, unless it is named with `--restore-key`.\n\nExample:\n  agp rollback 3 --yes"
+    after_help = "A key, or a token of the admin API, that was deleted, disabled or replaced since stays so, unless it is named with `--restore-key`.\n\nExample:\n  agp rollback 3 --yes"
 )]
 pub struct Args {
     /// The generation, by its number in `agp history`
@@ -24,12 +24,13 @@ pub struct Args {
     /// Do not ask, whatever the risk
     #[arg(long)]
     pub yes_high: bool,
-    /// A key that was revoked since and is to be accepted again, by the name of its table; may be given more than once
+    /// A key that was revoked since and is to be accepted again, by the name of its table, or a token, such as
+    /// `admin.tokens.ci`; may be given more than once
     #[arg(long, value_name = "NAME")]
     pub restore_key: Vec<String>,
-    /// Where the configuration and the state are
+    /// Which gateway is asked
     #[command(flatten)]
-    pub serve: serve::Args,
+    pub at: ask::At,
 }
 
 /// Prints the plan, asks, and has the running gateway do just that.
@@ -38,12 +39,11 @@ pub struct Args {
 /// Code 3 where it is not agreed to, or is of high risk and that is not agreed to; code 1 where the gateway refuses, code 4
 /// where no gateway runs on this state folder.
 pub async fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failed> {
-    let places = args.serve.places()?;
     let n = args.generation;
     let told = async |word: &str, body: Value| {
         let path = format!("/history/{n}/{word}");
         let body = body.to_string().into();
-        ask::told(&places, Method::POST, &path, body, ask::WAIT).await
+        ask::told(&args.at, Method::POST, &path, body, ask::WAIT).await
     };
     let keys = &args.restore_key;
     let planned = told("plan", json!({ "restore_keys": keys })).await?;
@@ -109,11 +109,12 @@ fn described(planned: &Value, n: u64) -> Result<String, Failed> {
     for key in list("keys_kept") {
         let (name, how) = (word(&key["name"]), word(&key["how"]));
         notes.push(format!(
-            "key `{name}` {how} (`--restore-key {name}` would take it back)"
+            "{} {how} (`--restore-key {name}` would take it back)",
+            called(&name)
         ));
     }
     for key in list("keys_restored") {
-        notes.push(format!("key `{}` is accepted again", word(&key)));
+        notes.push(format!("{} is accepted again", called(&word(&key))));
     }
     for file in list("files_left") {
         notes.push(format!(
@@ -132,6 +133,16 @@ fn described(planned: &Value, n: u64) -> Result<String, Failed> {
         let _ = write!(text, "\n{changes}");
     }
     Ok(text)
+}
+
+/// A key by its name, a token of the admin API by its path.
+fn called(name: &str) -> String {
+    let kind = if name.starts_with("admin.tokens.") {
+        "token"
+    } else {
+        "key"
+    };
+    format!("{kind} `{name}`")
 }
 
 fn outcome(done: &Value) -> String {

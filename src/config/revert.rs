@@ -1,5 +1,5 @@
-//! The texts of an earlier generation made fit to take the place of the present ones: a key that has been revoked since
-//! stays revoked. Pure; [`crate::config::edit`] does the edits.
+//! The texts of an earlier generation made fit to take the place of the present ones: a key, or a token of the admin API,
+//! that has been revoked since stays revoked. Pure; [`crate::config::edit`] does the edits.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,9 +9,9 @@ use sha2::{Digest as _, Sha256};
 use crate::base::id::{KeyId, hex};
 use crate::base::time::Timestamp;
 use crate::config::edit::{self, Edited, Intent, Literal, Refused, Section};
-use crate::config::load_at;
-use crate::config::model::{Config, Key, KeyValue, SecretRef};
+use crate::config::model::{AdminToken, Config, Key, KeyValue, SecretRef};
 use crate::config::source::Files;
+use crate::config::{load_at, quote_key};
 
 /// How a key was revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum Revoked {
     Replaced,
     /// It is disabled, or has expired.
     Disabled,
+    /// It may do less: a token.
+    Narrowed,
 }
 
 impl fmt::Display for Revoked {
@@ -30,6 +32,7 @@ impl fmt::Display for Revoked {
             Self::Deleted => "stays deleted",
             Self::Replaced => "keeps its present value",
             Self::Disabled => "stays disabled",
+            Self::Narrowed => "keeps its present role",
         })
     }
 }
@@ -39,7 +42,8 @@ impl fmt::Display for Revoked {
 pub struct Reverted {
     /// The files and what they say.
     pub edited: Edited,
-    /// Keys that the texts would have accepted again, and that are not: by the names of their tables.
+    /// Keys and tokens that the texts would have accepted again, and that are not. Keys by the names of their tables, tokens by
+    /// their paths: `admin.tokens.NAME`.
     pub kept: Vec<(String, Revoked)>,
     /// Those that are accepted again, since they were named.
     pub restored: Vec<String>,
@@ -51,13 +55,15 @@ pub enum NotReverted {
     /// The texts can't be edited, or have errors.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// A key that was named has not been revoked since.
-    #[error("`{0}` is no key that has been revoked since: there is nothing to restore")]
+    /// What was named has not been revoked since.
+    #[error(
+        "`{0}` is no key and no token that has been revoked since: there is nothing to restore"
+    )]
     NotRevoked(String),
 }
 
-/// Makes the texts of `then` fit to follow what is there: of each key that they accept and one of `present` does not, by its
-/// value, what revoked it is done to them too, unless `restore` names its table.
+/// Makes the texts of `then` fit to follow what is there: of each key and token that they accept and one of `present` does
+/// not, by its value, what revoked it is done to them too, unless `restore` names it.
 ///
 /// # Errors
 /// See [`NotReverted`].
@@ -86,10 +92,22 @@ pub fn revert(
         let name = id.as_str().to_owned();
         if restore.contains(&name) {
             restored.push(name);
-            continue;
+        } else {
+            let revoked = revoke(&name, key, by.keys.get(id), now, &mut intents);
+            kept.push((name, revoked));
         }
-        let revoked = revoke(&name, key, by.keys.get(id), now, &mut intents);
-        kept.push((name, revoked));
+    }
+    for (name, token) in &config.admin.tokens {
+        let tokens = present.iter().map(|config| &config.admin.tokens);
+        let Some(by) = tokens.into_iter().find(|tokens| !admits(tokens, token)) else {
+            continue;
+        };
+        let path = format!("admin.tokens.{}", quote_key(name));
+        if restore.contains(&path) {
+            restored.push(path);
+        } else {
+            kept.push((path, withhold(name, token, by, &mut intents)));
+        }
     }
     if let Some(unknown) = restore.iter().find(|name| !restored.contains(name)) {
         return Err(NotReverted::NotRevoked(unknown.clone()));
@@ -123,6 +141,8 @@ fn revoke(
         intents.push(Intent::Delete {
             section: Section::Keys,
             name: name.to_owned(),
+            // Nothing refers to a key.
+            mentions: false,
         });
         return Revoked::Deleted;
     };
@@ -147,6 +167,31 @@ fn revoke(
     if !accepted(today, now) {
         intents.push(disable);
     }
+    Revoked::Replaced
+}
+
+type Tokens = BTreeMap<String, AdminToken>;
+
+/// Whether this token may do at least as much, under any name.
+fn admits(tokens: &Tokens, token: &AdminToken) -> bool {
+    let mut tokens = tokens.values();
+    tokens.any(|known| known.sha256 == token.sha256 && known.role >= token.role)
+}
+
+/// What is to be done to a token's table, so that the token may do no more than by the tokens of today.
+fn withhold(name: &str, token: &AdminToken, today: &Tokens, intents: &mut Vec<Intent>) -> Revoked {
+    let set = |key: &str, value: &str| Intent::set(["admin", "tokens", name, key], value);
+    let same = today.values().find(|known| known.sha256 == token.sha256);
+    if let Some(same) = same {
+        intents.push(set("role", same.role.as_str()));
+        return Revoked::Narrowed;
+    }
+    let Some(other) = today.get(name) else {
+        intents.push(Intent::remove(["admin", "tokens", name]));
+        return Revoked::Deleted;
+    };
+    intents.push(set("sha256", &hex(&other.sha256)));
+    intents.push(set("role", other.role.as_str()));
     Revoked::Replaced
 }
 

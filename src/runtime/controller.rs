@@ -4,6 +4,7 @@
 mod edit;
 mod files;
 mod history;
+mod journal;
 mod outcome;
 mod rollback;
 
@@ -25,6 +26,7 @@ use crate::runtime::snapshot::Snapshot;
 pub use edit::{Ask, Done, NotDone};
 pub use files::{Places, Read, Unreadable, environment, read, wire};
 pub use history::{Beginning, By, begin};
+pub use journal::mend;
 pub use outcome::{Drift, Outcome, Reload, drift};
 pub use rollback::{Prepared, Rollback, Target, between, prepare, risky, texts};
 

@@ -1,4 +1,4 @@
-//! The admin operations: one table. The Unix socket and the command line use it; the panel's routes will.
+//! The admin operations: one table. The Unix socket and HTTP with a token lead to it.
 
 mod accounts;
 mod edits;
@@ -8,6 +8,8 @@ mod keys;
 mod logs;
 mod pick;
 mod plan;
+mod refusal;
+pub mod remote;
 mod status;
 
 use std::collections::BTreeMap;
@@ -18,24 +20,20 @@ use http::{Method, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
+use crate::config::model::Role;
 use crate::server::Gateway;
 
-/// What a caller must be allowed to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Look.
-    Read,
-    /// Change.
-    Write,
-}
+pub use refusal::Refusal;
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// `cli:<uid>` over the socket.
+    /// `cli:<uid>` over the socket, else `token:<name>`.
     pub name: String,
     /// The address that it asks from; `None` over the socket.
     pub from: Option<IpAddr>,
+    /// What it may do.
+    pub role: Role,
 }
 
 /// One operation.
@@ -87,54 +85,6 @@ impl Params {
     pub fn need(&self, name: &str) -> Result<&str, Refusal> {
         self.get(name)
             .ok_or_else(|| Refusal::mistake(format!("`{name}` is missing")))
-    }
-}
-
-/// Why an operation was not done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// HTTP status.
-    pub status: StatusCode,
-    /// For the caller.
-    pub message: String,
-    /// What has changed in the files since the caller saw them, where that is why.
-    pub diff: Option<String>,
-}
-
-impl Refusal {
-    /// 400.
-    pub fn mistake(message: impl Into<String>) -> Self {
-        Self::of(StatusCode::BAD_REQUEST, message)
-    }
-
-    /// Of any status.
-    pub fn of(status: StatusCode, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            message: message.into(),
-            diff: None,
-        }
-    }
-
-    /// 500: the operation itself broke.
-    pub fn failed() -> Self {
-        Self::of(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the operation failed: the gateway's log says why",
-        )
-    }
-
-    /// What the caller is sent.
-    pub fn body(&self) -> String {
-        match &self.diff {
-            Some(diff) => json!({ "error": self.message, "diff": diff }).to_string(),
-            None => json!({ "error": self.message }).to_string(),
-        }
-    }
-
-    /// 404.
-    pub fn not_found(message: impl Into<String>) -> Self {
-        Self::of(StatusCode::NOT_FOUND, message)
     }
 }
 
@@ -340,8 +290,8 @@ pub const OPERATIONS: &[Operation] = &[
 /// Runs the operation at this method and address. Blocks: see [`Operation::run`].
 ///
 /// # Errors
-/// 404 for an unknown path, 405 for a known one with another method, 400 for a query that it does not know, else what the
-/// operation says.
+/// 404 for an unknown path, 405 for a known one with another method, 403 for a caller who may not, 400 for a query that it
+/// does not know, else what the operation says.
 pub fn run(
     gateway: &Gateway,
     caller: Caller,
@@ -367,6 +317,14 @@ pub fn run(
             let message = format!("this path does not take {method}");
             Refusal::of(StatusCode::METHOD_NOT_ALLOWED, message)
         })?;
+    if operation.role > caller.role {
+        let message = format!(
+            "`{}` needs a token of role write, and this one has role {}",
+            operation.name,
+            caller.role.as_str()
+        );
+        return Err(Refusal::of(StatusCode::FORBIDDEN, message));
+    }
     for pair in uri.query().unwrap_or_default().split('&') {
         let (name, value) = match pair.split_once('=') {
             Some(pair) => pair,
@@ -378,6 +336,10 @@ pub fn run(
             return Err(Refusal::mistake(message));
         }
         given.insert(name.to_owned(), decoded(value));
+    }
+    if operation.role == Role::Write {
+        let Caller { name, from, .. } = &caller;
+        tracing::info!(operation = operation.name, who = name, from = ?from, "admin operation");
     }
     let params = Params {
         given,

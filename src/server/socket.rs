@@ -18,11 +18,9 @@ use tokio::net::{UnixListener, UnixStream};
 
 use crate::base::metrics::Page;
 use crate::base::task::Tasks;
-use crate::server::admin::{self, Caller};
+use crate::config::model::Role;
+use crate::server::admin::{self, Caller, remote};
 use crate::server::{Gateway, metrics};
-
-/// Largest body of a request in bytes: a configuration is not larger.
-const MAX_BODY: usize = 64 << 20;
 
 /// The socket's place in the state folder.
 pub fn path(state: &Path) -> PathBuf {
@@ -69,12 +67,13 @@ pub fn serve(gateway: Arc<Gateway>, state: &Path, tasks: &Tasks) -> std::io::Res
     Ok(())
 }
 
-/// Whoever may open the socket, by the user that its process runs as (`SO_PEERCRED` of unix(7)).
+/// Whoever may open the socket may do everything. The user is the one that its process runs as (`SO_PEERCRED` of unix(7)).
 fn caller(stream: &UnixStream) -> Caller {
     let user = stream.peer_cred().map(|user| user.uid().to_string());
     Caller {
         name: format!("cli:{}", user.unwrap_or_else(|_| "unknown".to_owned())),
         from: None,
+        role: Role::Write,
     }
 }
 
@@ -87,7 +86,9 @@ async fn answer(
     if (&method, uri.path()) == (&http::Method::GET, "/metrics") {
         return Ok(scraped(gateway).await);
     }
-    let body = Limited::new(request.into_body(), MAX_BODY).collect().await;
+    let body = Limited::new(request.into_body(), remote::MAX_BODY)
+        .collect()
+        .await;
     let done = match body.map(Collected::to_bytes) {
         Ok(body) => {
             tokio::task::spawn_blocking(move || admin::run(&gateway, caller, &method, &uri, body))

@@ -7,6 +7,7 @@ use redb::{ReadableTable, Table, WriteTransaction};
 use super::change::{Change, Item, Row};
 use super::crypt::DataKey;
 use super::history;
+use super::journal;
 use super::open::Fault;
 use super::record::SignatureRecord;
 use super::table::{
@@ -21,9 +22,12 @@ const TOUCH_STEP_MS: i64 = 5 * 60 * 1000;
 
 /// Whether any of these must be sealed, so that a data key is needed.
 pub(super) fn needs_key(items: &[Item]) -> bool {
-    items
-        .iter()
-        .any(|item| matches!(item.change, Change::Token(_) | Change::Signature(_)))
+    items.iter().any(|item| {
+        matches!(
+            item.change,
+            Change::Token(_) | Change::Signature(_) | Change::Journal(_)
+        )
+    })
 }
 
 /// Whether any of these is of the history, which is sealed where there is a key, and does without where there can't be one.
@@ -114,6 +118,8 @@ pub(super) fn state(
                 true
             }
             Change::Applied(applied) => history::write(txn, key, applied)?,
+            Change::Journal(record) => journal::write(txn, need(key)?, record)?,
+            Change::NoJournal => journal::clear(txn)?,
         };
         lost += u64::from(!written);
     }

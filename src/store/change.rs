@@ -1,6 +1,7 @@
 //! One change of `agp.redb`, and how two changes of one row become one.
 
 use super::history::Applied;
+use super::journal::JournalRecord;
 use super::queue::Ack;
 use super::record::{
     AccountRecord, BudgetOwner, BudgetRecord, CatalogRecord, CooldownRecord, QuotaRecord,
@@ -23,6 +24,7 @@ pub(super) enum Row {
     Present,
     Budget(BudgetOwner),
     History(u64),
+    Journal,
 }
 
 /// A change of `agp.redb`.
@@ -47,6 +49,8 @@ pub(super) enum Change {
     NoBudget(BudgetOwner),
     /// A generation is in force.
     Applied(Box<Applied>),
+    Journal(JournalRecord),
+    NoJournal,
 }
 
 impl Change {
@@ -68,6 +72,7 @@ impl Change {
             Self::Budget(r) => Row::Budget(r.owner.clone()),
             Self::NoBudget(owner) => Row::Budget(owner.clone()),
             Self::Applied(a) => Row::History(a.record.generation),
+            Self::Journal(_) | Self::NoJournal => Row::Journal,
         }
     }
 
@@ -77,6 +82,7 @@ impl Change {
             Self::Signature(r) => r.weight(),
             Self::Catalog(r) => r.weight(),
             Self::Applied(a) => a.weight(),
+            Self::Journal(r) => r.weight(),
             Self::Present(names, _) => 200 + 64 * names.len(),
             _ => 200,
         }

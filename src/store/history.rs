@@ -80,6 +80,15 @@ impl fmt::Debug for FileText {
     }
 }
 
+/// A generation that is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generation {
+    /// What is told of it.
+    pub record: GenerationRecord,
+    /// Its files, the root first; `None` where they are not kept or can't be opened.
+    pub texts: Option<Vec<FileText>>,
+}
+
 /// The texts of a generation, compressed.
 #[derive(Clone)]
 pub struct PackedTexts(Option<Vec<u8>>);
@@ -267,15 +276,11 @@ impl Store {
         })
     }
 
-    /// A generation and its texts, the root first; `None` where it is not kept, no texts where those are not. Blocks on the
-    /// disk, also for what is queued.
+    /// A generation with its texts; `None` where it is not kept. Blocks on the disk, also for what is queued.
     ///
     /// # Errors
     /// Where `agp.redb` can't be read.
-    pub fn generation(
-        &self,
-        generation: u64,
-    ) -> Result<Option<(GenerationRecord, Option<Vec<FileText>>)>, StoreError> {
+    pub fn generation(&self, generation: u64) -> Result<Option<Generation>, StoreError> {
         self.settle();
         let shared = &self.0.shared;
         let key = shared.key.read().clone();
@@ -289,7 +294,7 @@ impl Store {
             };
             let texts = txn.open_table(HISTORY_TEXT)?.get(generation)?;
             let texts = texts.and_then(|value| open(key.as_deref(), generation, value.value()));
-            Ok(Some((record, texts)))
+            Ok(Some(Generation { record, texts }))
         })
     }
 
@@ -304,7 +309,7 @@ impl Store {
             return Ok(None);
         };
         let generation = self.generation(found.generation)?;
-        Ok(generation.and_then(|(_, texts)| texts))
+        Ok(generation.and_then(|found| found.texts))
     }
 
     /// Writes what is queued, or gives up after a while: what is read then is what was committed before.

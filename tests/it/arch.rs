@@ -54,10 +54,13 @@ const AT_HOME: &[(&str, &[&str])] = &[
             "config/schema.rs",
             "cli/account.rs",
             "cli/ask.rs",
+            "cli/diff.rs",
             "cli/explain.rs",
+            "cli/history.rs",
             "cli/key/",
             "cli/logs.rs",
             "cli/pick.rs",
+            "cli/rollback.rs",
             "cli/state.rs",
             "cli/status.rs",
         ],
@@ -66,7 +69,12 @@ const AT_HOME: &[(&str, &[&str])] = &[
     (r"\bwarp::", &["server"]),
     (
         r"\breqwest::(?:Client|Request|Response|Body|Proxy|Certificate)",
-        &["upstream", "runtime/handle.rs", "cli/login.rs"],
+        &[
+            "upstream",
+            "runtime/handle.rs",
+            "cli/login.rs",
+            "cli/ask/remote.rs",
+        ],
     ),
 ];
 

@@ -34,7 +34,11 @@ mod failover;
 #[cfg(test)]
 mod frames;
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 mod input;
+#[cfg(test)]
+mod journal;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
@@ -53,6 +57,8 @@ mod queue;
 mod quotas;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod remote;
 #[cfg(test)]
 mod rolling;
 #[cfg(test)]

@@ -372,11 +372,11 @@ async fn a_refused_reload_shows_and_so_does_the_one_that_mends_it() {
 #[tokio::test]
 async fn the_metrics_have_an_address_of_their_own_that_a_reload_moves() {
     let mut app = TestApp::start(Setup::new(&["alice"]), json!({})).await;
-    // Without `server.metrics` the socket alone tells them, and never the clients' listener.
+    // Without `server.metrics` they are told on the socket, and to administrators.
     assert!(app.gateway().metrics_addr().is_none());
     assert_eq!(
         Got::read(app.client.get(app.url("/metrics"))).await.status,
-        404
+        401
     );
     scrape_socket(&app).await.is("agp_requests_in_flight", 0.0);
     app.setup = setup(&["alice"]);

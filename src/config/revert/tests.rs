@@ -48,7 +48,10 @@ fn a_deleted_key_stays_deleted_unless_it_is_named() {
     assert_eq!(text(&done), &*files(&both).root().unwrap().text);
     for wrong in ["a", "c"] {
         let error = reverted(&both, &a, &["b", wrong]).unwrap_err().to_string();
-        assert!(error.contains(&format!("`{wrong}` is no key")), "{error}");
+        assert!(
+            error.contains(&format!("`{wrong}` is no key and no token")),
+            "{error}"
+        );
     }
 }
 
@@ -129,4 +132,33 @@ fn texts_with_errors_are_refused() {
         error,
         NotReverted::Refused(Refused::Invalid { before: true, .. })
     ));
+}
+
+#[test]
+fn a_token_stays_revoked_too() {
+    let token = |name: &str, letter: &str, role: &str| {
+        let digest = digest(letter);
+        format!("[admin.tokens.{name}]\nsha256 = \"{digest}\"\nrole = \"{role}\"\n\n")
+    };
+    let (read, write) = (token("ci", "a", "read"), token("ci", "a", "write"));
+    let other = token("ci", "b", "read");
+    for (then, now, revoked, becomes) in [
+        (&write, "", Revoked::Deleted, ""),
+        (&write, &read, Revoked::Narrowed, &*read),
+        (&write, &other, Revoked::Replaced, &other),
+        (&read, &other, Revoked::Replaced, &other),
+    ] {
+        let done = reverted(then, now, &[]).unwrap();
+        assert_eq!(done.kept, [("admin.tokens.ci".to_owned(), revoked)]);
+        assert_eq!(
+            text(&done).trim_end(),
+            files(becomes).root().unwrap().text.trim_end()
+        );
+        let done = reverted(then, now, &["admin.tokens.ci"]).unwrap();
+        assert_eq!(text(&done), &*files(then).root().unwrap().text);
+    }
+    // Nothing is revoked that has got another name, or more rights.
+    for now in [&write, &token("renamed", "a", "write")] {
+        assert!(reverted(&read, now, &[]).unwrap().kept.is_empty());
+    }
 }

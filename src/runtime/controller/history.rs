@@ -8,7 +8,9 @@ use crate::config::model::Config;
 use crate::config::plan::{self, Facts, MarkKey, Plan};
 use crate::config::source::{File, Files, Revision, folder_of};
 use crate::config::{self, edit};
-use crate::runtime::controller::{Controller, Places, Read};
+use crate::runtime::controller::{Controller, Places, Read, wire};
+use crate::runtime::keyring::Keyring;
+use crate::runtime::registry::Registry;
 use crate::runtime::snapshot::Snapshot;
 use crate::store::{FileText, GenerationRecord, PackedTexts, Store};
 
@@ -149,6 +151,20 @@ pub struct Beginning {
 }
 
 impl Beginning {
+    /// Its snapshot.
+    ///
+    /// # Errors
+    /// A line for each secret that can't be read.
+    pub fn wire(
+        &self,
+        read: &Read,
+        registry: &Registry,
+        keyring: &Keyring,
+    ) -> Result<Snapshot, String> {
+        let first = wire(read, registry, keyring, None, self.record.generation);
+        first.map_err(|errors| errors.join("\n"))
+    }
+
     /// Keeps it where it is new; resolves once it is on the disk, or after a while where the disk fails.
     pub async fn keep(&mut self, store: &Store) {
         if let Some(texts) = self.texts.take()
@@ -179,7 +195,7 @@ pub fn begin(store: &Store, read: &Read, places: &Places) -> Beginning {
         }
         Some(record) => {
             let texts = store.generation(record.generation).ok().flatten();
-            let before = texts.and_then(|(_, texts)| Some(unpacked(texts?, &places.root)));
+            let before = texts.and_then(|found| Some(unpacked(found.texts?, &places.root)));
             let before = before.and_then(|files| config_of(&files));
             before.map_or_else(
                 || "found at the start".to_owned(),

@@ -5,6 +5,7 @@
 //! the old `include` would pick it up the rollback is refused; nothing is deleted and no file is made.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use tokio::sync::oneshot;
@@ -26,7 +27,7 @@ use crate::store::Store;
 pub struct Target {
     /// The generation.
     pub generation: u64,
-    /// Keys that were revoked since and are to be accepted again, by the names of their tables.
+    /// Keys that were revoked since and are to be accepted again, by the names of their tables; tokens by their paths.
     pub restore: BTreeSet<String>,
 }
 
@@ -54,9 +55,9 @@ pub struct Prepared {
     pub plan: Plan,
     /// What it changes in the files, secrets masked.
     pub diff: Vec<FileDiff>,
-    /// Keys that were revoked since and stay so, by the names of their tables.
+    /// Keys and tokens that were revoked since and stay so, named in the same way.
     pub kept: Vec<(String, Revoked)>,
-    /// Keys that were revoked since and are accepted again.
+    /// Those that are accepted again.
     pub restored: Vec<String>,
     /// Files in play now and not afterwards, relative to the root file's folder: they are left as they are.
     pub left: Vec<PathBuf>,
@@ -65,20 +66,20 @@ pub struct Prepared {
     edited: Edited,
 }
 
-/// Prepares a rollback from what `running` says and what is on the disk. Blocks on the disk, changes nothing.
+/// Prepares a rollback from what `running` says and from the files as they are `now`. Blocks on the disk, changes nothing.
 ///
 /// # Errors
 /// That generation or its texts are not kept, they can't be used any more, or the files in play would be others.
 pub fn prepare(
     store: &Store,
     root: &Path,
+    now: &Files,
     running: &Config,
     target: &Target,
 ) -> Result<Prepared, NotDone> {
     let n = target.generation;
     let then = texts(store, n, root)?;
-    let now = Files::read(root);
-    let on_disk = config_of(&now);
+    let on_disk = config_of(now);
     let present: Vec<&Config> = std::iter::once(running).chain(&on_disk).collect();
     let env = config::environment();
     let reverted = revert(&then, &present, &target.restore, &env, Timestamp::now());
@@ -87,7 +88,7 @@ pub fn prepare(
         kept,
         restored,
     } = reverted.map_err(|error| unfit(n, error))?;
-    let before = standing(&now, &then, &edited.files).map_err(|whys| {
+    let before = standing(now, &then, &edited.files).map_err(|whys| {
         let head = format!("generation {n} had other files than there are now:");
         NotDone::Unusable(std::iter::once(head).chain(whys).collect())
     })?;
@@ -117,8 +118,8 @@ pub fn prepare(
 pub fn texts(store: &Store, generation: u64, root: &Path) -> Result<Files, NotDone> {
     let found = store.generation(generation);
     let found = found.map_err(|error| NotDone::Unusable(vec![error.to_string()]))?;
-    let (_, texts) = found.ok_or(NotDone::NoGeneration(generation))?;
-    let texts = texts.ok_or_else(|| {
+    let found = found.ok_or(NotDone::NoGeneration(generation))?;
+    let texts = found.texts.ok_or_else(|| {
         let text = format!("the texts of generation {generation} are not kept or can't be opened");
         NotDone::Unusable(vec![text])
     })?;
@@ -232,7 +233,7 @@ impl Controller {
         let mut words = format!("rollback to {}", target.generation);
         for (n, name) in target.restore.iter().enumerate() {
             let sign = if n == 0 { ", restoring key" } else { "," };
-            words.push_str(&format!("{sign} `{name}`"));
+            let _ = write!(words, "{sign} `{name}`");
         }
         let (desk, said) = (self.desk(), words.clone());
         let done = match aside(move || desk.rollback(&target, seen, high)).await {
@@ -254,11 +255,13 @@ impl Desk {
         seen: Option<Revision>,
         high: bool,
     ) -> Result<Result<Draft, Done>, NotDone> {
-        let prepared = prepare(&self.store, &self.root, &self.present.config, target)?;
-        if seen.is_some_and(|seen| seen != prepared.seen) {
-            let files = Files::read(&self.root);
-            return Err(self.moved(&files, seen.unwrap_or(prepared.seen)));
+        self.mended()?;
+        let files = self.at_rest(seen);
+        if let Some(seen) = seen.filter(|seen| *seen != files.revision()) {
+            return Err(self.moved(&files, seen));
         }
+        let config = &self.present.config;
+        let prepared = prepare(&self.store, &self.root, &files, config, target)?;
         let risky = risky(&prepared.plan);
         if !high && !risky.is_empty() {
             return Err(NotDone::High(risky));

@@ -133,7 +133,8 @@ pub(super) fn plan(gateway: &Gateway, params: &Params) -> Result<Value, Refusal>
     let (target, _) = asked(params)?;
     let runtime = &gateway.dispatcher.runtime;
     let (snapshot, root) = (runtime.snapshot(), root(gateway));
-    let prepared = prepare(&runtime.store, &root, &snapshot.config, &target);
+    let files = Files::read(&root);
+    let prepared = prepare(&runtime.store, &root, &files, &snapshot.config, &target);
     let prepared = prepared.map_err(|error: NotDone| refusal(&error))?;
     let kept = prepared
         .kept

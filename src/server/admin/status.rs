@@ -32,6 +32,7 @@ pub(super) fn status(gateway: &Gateway) -> Value {
         "started": runtime.started.to_string(),
         "ready": gateway.ready.load(std::sync::atomic::Ordering::Acquire),
         "listen": gateway.public.addr().unwrap_or(snapshot.config.server.listen).to_string(),
+        "admin": gateway.admin.addr().map(|addr| addr.to_string()),
         "metrics": gateway.metrics.addr().map(|addr| addr.to_string()),
         "config": {
             "generation": snapshot.generation,

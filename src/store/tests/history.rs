@@ -9,8 +9,7 @@ fn numbers(store: &Store) -> Vec<u64> {
 }
 
 fn text_of(store: &Store, generation: u64) -> Option<String> {
-    let (_, texts) = store.generation(generation).unwrap()?;
-    let mut texts = texts?;
+    let mut texts = store.generation(generation).unwrap()?.texts?;
     assert_eq!(texts.len(), 1);
     assert_eq!(texts[0].path, "agp.toml");
     texts.pop().map(|file| file.text)
@@ -116,7 +115,7 @@ async fn texts_are_bounded_by_their_bytes() {
     // Of what is too large by itself it is told that it was.
     applied(&store, 9, &noise(20 << 10)).await.unwrap();
     assert_eq!(store.history(1).unwrap()[0].bytes, 0);
-    assert!(store.generation(9).unwrap().unwrap().1.is_none());
+    assert!(store.generation(9).unwrap().unwrap().texts.is_none());
     assert_eq!(store.history(usize::MAX).unwrap().len(), kept.len() + 1);
     store.close().await;
 }
