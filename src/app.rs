@@ -119,9 +119,8 @@ impl App {
         tell(&read.remarks);
         let mut learned = store.load().map_err(|e| e.to_string())?;
         let registry = Registry::new(store.clone(), tasks.clone(), &mut learned);
-        let mut beginning = controller::begin(&store, &read, &places);
-        let first = beginning.wire(&read, &registry, &keyring)?;
-        beginning.keep(&store).await;
+        let beginning = controller::begin(&store, &read, &places);
+        let (first, begun) = beginning.wired(&store, &read, &registry, &keyring).await?;
         registry.limits.retain(
             |owner| first.names(owner),
             read.config.state.orphan_retention,
@@ -134,7 +133,7 @@ impl App {
             tasks.clone(),
             ask,
         ));
-        runtime.reload.lock().applied = Some(Arc::new(beginning.record));
+        runtime.reload.lock().applied = Some(Arc::new(begun));
         let replay = Replay::new(store.clone(), learned.signatures);
         let dispatcher = Arc::new(Dispatcher::new(Arc::clone(&runtime), replay));
         let (messages, inbox) = mpsc::channel(16);

@@ -144,34 +144,33 @@ impl Controller {
 /// The generation that a start begins with.
 #[derive(Debug)]
 pub struct Beginning {
-    /// Its entry of the history.
-    pub record: GenerationRecord,
+    record: GenerationRecord,
     /// Its texts, where it is a new one.
     texts: Option<PackedTexts>,
 }
 
 impl Beginning {
-    /// Its snapshot.
+    /// Its snapshot, and its entry of the history. Where it is new it is kept first; that takes until it is on the disk, or a
+    /// while where the disk fails.
     ///
     /// # Errors
-    /// A line for each secret that can't be read.
-    pub fn wire(
-        &self,
+    /// A line for each secret that can't be read; nothing is kept then.
+    pub async fn wired(
+        self,
+        store: &Store,
         read: &Read,
         registry: &Registry,
         keyring: &Keyring,
-    ) -> Result<Snapshot, String> {
-        let first = wire(read, registry, keyring, None, self.record.generation);
-        first.map_err(|errors| errors.join("\n"))
-    }
-
-    /// Keeps it where it is new; resolves once it is on the disk, or after a while where the disk fails.
-    pub async fn keep(&mut self, store: &Store) {
-        if let Some(texts) = self.texts.take()
-            && let Err(error) = store.put_generation(self.record.clone(), texts).await
+    ) -> Result<(Snapshot, GenerationRecord), String> {
+        let Self { record, texts } = self;
+        let first = wire(read, registry, keyring, None, record.generation);
+        let first = first.map_err(|errors| errors.join("\n"))?;
+        if let Some(texts) = texts
+            && let Err(error) = store.put_generation(record.clone(), texts).await
         {
             tracing::warn!(%error, "the generation is not in the history yet");
         }
+        Ok((first, record))
     }
 }
 
