@@ -21,7 +21,7 @@ use crate::config::model::Config;
 use crate::config::secret;
 use crate::dispatch::Dispatcher;
 use crate::dispatch::replay::Replay;
-use crate::runtime::controller::{Controller, Message, Places, Read, Surroundings, wire};
+use crate::runtime::controller::{self, Controller, Message, Places, Read, Surroundings};
 use crate::runtime::keyring::Keyring;
 use crate::runtime::registry::Registry;
 use crate::runtime::{Runtime, jobs};
@@ -124,9 +124,8 @@ impl App {
         tell(&read.remarks);
         let mut learned = store.load().map_err(|e| e.to_string())?;
         let registry = Registry::new(store.clone(), tasks.clone(), &mut learned);
-        let generation = store.next_generation().await;
-        let first = wire(&read, &registry, &keyring, None, generation)
-            .map_err(|errors| errors.join("\n"))?;
+        let beginning = controller::begin(&store, &read, &places);
+        let (first, begun) = beginning.wired(&store, &read, &registry, &keyring).await?;
         registry.limits.retain(
             |owner| first.names(owner),
             read.config.state.orphan_retention,
@@ -139,6 +138,7 @@ impl App {
             tasks.clone(),
             ask,
         ));
+        runtime.reload.lock().applied = Some(Arc::new(begun));
         let replay = Replay::new(store.clone(), learned.signatures);
         let dispatcher = Arc::new(Dispatcher::new(Arc::clone(&runtime), replay));
         let (messages, inbox) = mpsc::channel(16);
@@ -324,5 +324,6 @@ fn retention(config: &Config) -> Retention {
         log_bytes: state.log_max_size,
         body_age: state.log_bodies_retention,
         orphan_age: state.orphan_retention,
+        history: state.history,
     }
 }

@@ -164,6 +164,8 @@ pub struct State {
     pub log_bodies_retention: Duration,
     /// How long the state of an account that left the file waits for its return.
     pub orphan_retention: Duration,
+    /// Generations of the files that are kept; 0 keeps none.
+    pub history: u32,
 }
 
 /// Whose prompts and answers are kept, encrypted.

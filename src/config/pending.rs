@@ -22,7 +22,6 @@ const PENDING: &[Pending] = &[
     Pending("admin.remember_ttl", &[]),
     Pending("admin.jwt_secret", &[]),
     Pending("admin.password_as_bearer", &[]),
-    Pending("state.history", &[]),
     Pending("state.store_responses", &[]),
     Pending("secrets.recipients", &[]),
     Pending("fetch.enabled", &[]),

@@ -200,7 +200,7 @@ async fn status_shows_what_the_gateway_does() {
 }
 
 /// The commands whose help is looked at: none, and each that exists.
-const COMMANDS: [&[&str]; 36] = [
+const COMMANDS: [&[&str]; 39] = [
     &[],
     &["serve"],
     &["demo"],
@@ -236,6 +236,9 @@ const COMMANDS: [&[&str]; 36] = [
     &["state", "compact"],
     &["plan"],
     &["reload"],
+    &["history"],
+    &["diff"],
+    &["rollback"],
     &["healthcheck"],
 ];
 

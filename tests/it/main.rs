@@ -34,6 +34,8 @@ mod failover;
 #[cfg(test)]
 mod frames;
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 #[cfg(feature = "import")]
 mod import;
 #[cfg(test)]
