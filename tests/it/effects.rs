@@ -44,6 +44,10 @@ const SHOWN: &[(&str, &[&str])] = &[
         &["server.drain_delay", "server.drain_timeout"],
     ),
     (
+        "tls::https_comes_with_a_reload_and_streams",
+        &["server.tls.cert", "server.tls.key"],
+    ),
+    (
         "metrics::the_metrics_have_an_address_of_their_own_that_a_reload_moves",
         &["server.metrics.listen"],
     ),
