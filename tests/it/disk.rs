@@ -441,3 +441,19 @@ async fn a_state_folder_that_goes_away_stops_nobody() {
     serve_some(&app, 4).await;
     app.logs(4).await;
 }
+
+#[tokio::test]
+async fn state_and_identity_lie_where_the_file_says() {
+    let setup = Setup::new(&["alice"]).set("state", "path", "kept").at(
+        &["secrets", "identity"],
+        "file",
+        "own-identity.txt",
+    );
+    let app = TestApp::start(setup, json!({})).await;
+    serve_some(&app, 1).await;
+    let there = |path: &str| app.dir.path().join(path).exists();
+    // It is made for the first token that is kept.
+    until("an identity", || there("own-identity.txt")).await;
+    assert!(there("kept/agp.redb") && there("kept/agp-log.redb"));
+    assert!(!there("data"));
+}

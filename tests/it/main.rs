@@ -26,6 +26,8 @@ mod doors;
 #[cfg(test)]
 mod edits;
 #[cfg(test)]
+mod effects;
+#[cfg(test)]
 mod endings;
 #[cfg(test)]
 mod explain;

@@ -2,7 +2,7 @@
 //!
 //! Names of providers and variables as in BerriAI/litellm, `litellm/litellm_core_utils/get_llm_provider_logic.py` and its pages
 //! under `docs/my-website/docs/providers`. Hosts are those that the providers publish for OpenAI's dialect; where LiteLLM
-//! takes another by default (DeepSeek's beta one) or another variable first (`TOGETHER_API_KEY`), the report's reader must look.
+//! takes another by default (`DeepSeek`'s beta one) or another variable first (`TOGETHER_API_KEY`), the report's reader must look.
 
 use crate::config::import::names::printable;
 
