@@ -96,7 +96,11 @@ impl App {
         tell(&read.remarks);
         let state = places.state_dir.join(&read.config.state.path);
         let identity = secret::identity_path(&read.config, &places.state_dir);
-        let keyring = Keyring::open(&identity, secret::has_sealed(&read.secrets))?;
+        let keyring = Keyring::open(
+            &identity,
+            secret::has_sealed(&read.secrets),
+            &read.config.secrets.recipients,
+        )?;
         let store = opening::open(
             &state,
             Arc::clone(&keyring),

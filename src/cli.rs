@@ -31,6 +31,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use crate::base::dump;
 use crate::base::task::Tasks;
 use crate::config::render::Style;
 
@@ -166,6 +167,10 @@ pub fn main() -> ExitCode {
     let command = parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let mut out = std::io::stdout();
     let mut err = std::io::stderr();
+    // Before anything reads a secret.
+    for refused in dump::forbid() {
+        let _ = writeln!(err, "warning: {refused}");
+    }
     let code = match command {
         Command::Validate(args) => {
             let env = crate::runtime::controller::environment().collect();

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use crate::config::decode::walk;
 use crate::config::diagnostic::Span;
+use crate::config::seal::holds_identity;
 use crate::config::source::FileId;
 use crate::config::tree::{KeyPath, Node, Origin, Problem, Value};
 
@@ -41,7 +42,10 @@ pub(crate) fn of_tree(tree: &Node) -> Vec<Span> {
         let secret = is_secret(path);
         if unknown {
             leaves(node, file, &mut found);
-        } else if (secret || node.as_str().is_some_and(has_user))
+        } else if (secret
+            || node
+                .as_str()
+                .is_some_and(|text| has_user(text) || holds_identity(text)))
             && !matches!(node.value, Value::Table(_) | Value::Array(_))
         {
             found.push(Span {

@@ -135,6 +135,8 @@ pub enum LogBodies {
 pub struct Secrets {
     /// File of the age identity, as written (relative to the state dir).
     pub identity: PathBuf,
+    /// More age recipients that can open what is sealed; each once.
+    pub recipients: Vec<String>,
 }
 
 /// How an account is picked among those that can serve.

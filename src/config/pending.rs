@@ -31,7 +31,6 @@ const PENDING: &[Pending] = &[
     Pending("admin.tokens", &[]),
     Pending("state.history", &[]),
     Pending("state.store_responses", &[]),
-    Pending("secrets.recipients", &[]),
     Pending("fetch.enabled", &[]),
     Pending("fetch.max_size", &[]),
     Pending("fetch.timeout", &[]),

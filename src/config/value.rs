@@ -13,6 +13,7 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use crate::base::secret::Secret;
 use crate::base::units;
 use crate::config::de::DATE;
+use crate::config::seal;
 
 pub(crate) use secret::SecretText;
 pub(crate) use thinking::Thinking;
@@ -136,10 +137,7 @@ text_value!(
 );
 text_value!(
     /// An age recipient.
-    Recipient(String) = |text| match text.parse::<age::x25519::Recipient>() {
-        Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err(format!("expected an age recipient such as \"age1...\", found \"{text}\"")),
-    }
+    Recipient(String) = |text| seal::parse_recipient(text).map(|recipient| recipient.to_string())
 );
 
 impl Addr {

@@ -213,6 +213,7 @@ impl Controller {
             tracing::warn!(severity = severity.as_str(), "{line}");
         }
         commit();
+        self.keyring.set_recipients(&read.config.secrets.recipients);
         self.put(snapshot, !same);
         runtime.metrics().applied.inc();
         if !same {

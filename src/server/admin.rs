@@ -6,6 +6,7 @@ mod keys;
 mod logs;
 mod pick;
 mod plan;
+mod secrets;
 mod status;
 
 use std::collections::BTreeMap;
@@ -245,6 +246,15 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "what keys and groups have used of their limits, and when these reset",
         role: Role::Read,
         run: keys::usage,
+    },
+    Operation {
+        name: "rotate",
+        method: Method::POST,
+        path: "/rotate",
+        query: &[],
+        summary: "wrap the key of what is stored encrypted for the present identity and recipients",
+        role: Role::Write,
+        run: secrets::rotate,
     },
     Operation {
         name: "state backup",

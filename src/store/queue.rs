@@ -23,6 +23,8 @@ const BODY_BYTES: usize = 4 << 20;
 
 /// Where a durable write's outcome is sent. The channel holds one, so sending never blocks.
 pub(super) type Ack = SyncSender<Result<(), StoreError>>;
+/// The same for a data key that was wrapped anew.
+pub(super) type Rewrap = SyncSender<Result<Option<Vec<u8>>, StoreError>>;
 
 /// How much may wait.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +71,8 @@ struct Inner {
     bodies: VecDeque<Waiting>,
     bodies_since: Option<Instant>,
     flushes: Vec<Ack>,
+    /// Who waits for the data key to be wrapped anew.
+    rewraps: Vec<Rewrap>,
     /// Whether rows are to be forgotten before the next look is due.
     trim_asked: bool,
     closing: bool,
@@ -168,6 +172,22 @@ impl Queue {
         self.wake.notify_one();
     }
 
+    /// Asks the writer to wrap the data key anew.
+    pub(super) fn rewrap(&self, ack: Rewrap) {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            let _ = ack.send(Err(StoreError::Closed));
+            return;
+        }
+        inner.rewraps.push(ack);
+        self.wake.notify_one();
+    }
+
+    /// Who waits for that.
+    pub(super) fn take_rewraps(&self) -> Vec<Rewrap> {
+        std::mem::take(&mut self.inner.lock().rewraps)
+    }
+
     /// Asks the writer to look at once for rows to forget.
     pub(super) fn ask_trim(&self) {
         self.inner.lock().trim_asked = true;
@@ -197,6 +217,7 @@ impl Queue {
         inner.logs.clear();
         inner.bodies.clear();
         inner.flushes.clear();
+        inner.rewraps.clear();
         (inner.row_bytes, inner.log_bytes, inner.urgent) = (0, 0, 0);
     }
 
@@ -213,7 +234,11 @@ impl Queue {
     /// Sleeps until `due` says that it is time, or somebody closes or flushes. `due` is asked again at every change.
     pub(super) fn wait(&self, mut due: impl FnMut(Backlog, Backlog) -> Instant) {
         let mut inner = self.inner.lock();
-        while !inner.closing && inner.flushes.is_empty() && !inner.trim_asked {
+        while !inner.closing
+            && inner.flushes.is_empty()
+            && inner.rewraps.is_empty()
+            && !inner.trim_asked
+        {
             let (rows, logs) = inner.backlogs();
             let until = due(rows, logs);
             if until <= Instant::now() {

@@ -58,6 +58,7 @@ fn tables_that_are_not_given_take_the_defaults() {
         },
         secrets: Secrets {
             identity: PathBuf::from("data/agp-identity.txt"),
+            recipients: Vec::new(),
         },
         routing: Routing {
             strategy: Strategy::Weighted,

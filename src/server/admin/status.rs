@@ -12,6 +12,7 @@ use crate::runtime::account::AccountState;
 use crate::runtime::controller::{Drift, drift};
 use crate::runtime::snapshot::{Seat, Snapshot};
 use crate::server::Gateway;
+use crate::server::admin::secrets;
 use crate::store::Condition;
 
 pub(super) fn status(gateway: &Gateway) -> Value {
@@ -52,6 +53,7 @@ pub(super) fn status(gateway: &Gateway) -> Value {
             "dropped_logs": health.dropped_logs,
             "dropped_writes": health.dropped_writes,
             "dropped_bodies": health.dropped_bodies,
+            "data_key": secrets::data_key(gateway),
         },
     })
 }
