@@ -4,22 +4,31 @@
 
 pub mod account;
 pub mod ask;
+pub mod config;
 pub mod demo;
 pub mod explain;
+pub mod fmt;
 pub mod hash_password;
 pub mod healthcheck;
+pub mod init;
 pub mod key;
 pub mod login;
 pub mod logs;
 pub mod pick;
 pub mod plan;
+pub mod prompt;
 pub mod reload;
+pub mod rotate;
 pub mod running;
+pub mod schema;
+pub mod seal;
+pub mod sealing;
 pub mod serve;
 pub mod signin;
 pub mod simulate;
 pub mod state;
 pub mod status;
+pub mod unseal;
 pub mod validate;
 
 use std::ffi::OsString;
@@ -79,12 +88,26 @@ pub enum Command {
     Demo(demo::Args),
     /// Run the simulated upstream alone
     Simulate(simulate::Args),
+    /// Write an agp.toml to begin with
+    Init(init::Args),
     /// Check configuration files
     Validate(validate::Args),
+    /// Put configuration files into canonical order and spacing
+    Fmt(fmt::Args),
+    /// Show every value in force and where it came from
+    Config(config::Args),
+    /// Print the JSON Schema of agp.toml, for editors
+    Schema(schema::Args),
     /// Make client keys, and see what they use
     Key(key::Args),
     /// Hash a password for `admin.password_hash`
     HashPassword(hash_password::Args),
+    /// Seal a secret so that it may be committed
+    Seal(seal::Args),
+    /// Print the secret in a sealed value
+    Unseal(unseal::Args),
+    /// Seal everything for the present recipients, or for a new identity
+    Rotate(rotate::Args),
     /// Sign in to an upstream and print the account's table
     Login(signin::Args),
     /// Show what the running gateway does
@@ -113,6 +136,9 @@ impl Command {
         match self {
             Self::Serve(args) => Some(args),
             Self::Login(args) => Some(&mut args.serve),
+            Self::Seal(args) => Some(&mut args.serve),
+            Self::Unseal(args) => Some(&mut args.serve),
+            Self::Rotate(args) => Some(&mut args.serve),
             Self::Status(args) => Some(&mut args.serve),
             Self::Plan(args) => Some(&mut args.serve),
             Self::Reload(args) => Some(&mut args.serve),
@@ -123,7 +149,14 @@ impl Command {
             Self::Logs(args) => Some(&mut args.serve),
             Self::State(args) => Some(&mut args.serve),
             Self::Healthcheck(args) => Some(&mut args.serve),
-            Self::Demo(_) | Self::Simulate(_) | Self::Validate(_) | Self::HashPassword(_) => None,
+            Self::Demo(_)
+            | Self::Simulate(_)
+            | Self::Validate(_)
+            | Self::Init(_)
+            | Self::Fmt(_)
+            | Self::Config(_)
+            | Self::Schema(_)
+            | Self::HashPassword(_) => None,
         }
     }
 }
@@ -174,13 +207,20 @@ pub fn main() -> ExitCode {
     let code = match command {
         Command::Validate(args) => {
             let env = crate::runtime::controller::environment().collect();
-            let style = if out.is_terminal() {
-                Style::Colour
-            } else {
-                Style::Plain
-            };
+            let style = style(out.is_terminal());
             validate::run(&args, &env, style, &mut out, &mut err)
         }
+        Command::Init(args) => init::run(&args, &mut out, &mut err),
+        Command::Fmt(args) => {
+            let env = crate::runtime::controller::environment().collect();
+            fmt::run(&args, &env, &mut out, &mut err)
+        }
+        Command::Config(args) => {
+            let env = crate::runtime::controller::environment().collect();
+            let style = style(err.is_terminal());
+            config::run(&args, &env, style, &mut out, &mut err)
+        }
+        Command::Schema(args) => schema::run(&args, &mut out),
         Command::Key(key::Args {
             command: key::Command::New { name },
         }) => key::run(&name, &mut out, &mut err),
@@ -194,6 +234,15 @@ pub fn main() -> ExitCode {
     // Nobody may be reading what is printed: the code still tells.
     let _ = out.flush();
     ExitCode::from(code.unwrap_or(MISTAKE))
+}
+
+/// Colours are for terminals.
+fn style(terminal: bool) -> Style {
+    if terminal {
+        Style::Colour
+    } else {
+        Style::Plain
+    }
 }
 
 /// Runs what needs the network on a runtime.
@@ -245,6 +294,9 @@ async fn run(command: Command, out: &mut dyn Write) -> Result<(), Failed> {
         Command::Demo(args) => Box::pin(demo::run(args, &tasks, out)).await?,
         Command::Simulate(args) => simulate::run(args, &tasks).await?,
         Command::Login(args) => Box::pin(signin::run(&args, out)).await?,
+        Command::Seal(args) => seal::run(&args, out, &mut std::io::stderr()).await?,
+        Command::Unseal(args) => unseal::run(&args, out)?,
+        Command::Rotate(args) => rotate::run(&args, out).await?,
         Command::State(args) => state::run(&args, out).await?,
         Command::Status(args) => status::run(&args, out).await?,
         Command::Plan(args) => plan::run(&args, out).await?,
@@ -259,7 +311,13 @@ async fn run(command: Command, out: &mut dyn Write) -> Result<(), Failed> {
                 key::run_usage(args, out).await?;
             }
         }
-        Command::Validate(_) | Command::HashPassword(_) => {}
+        // Those that need no network have run before.
+        Command::Validate(_)
+        | Command::Init(_)
+        | Command::Fmt(_)
+        | Command::Config(_)
+        | Command::Schema(_)
+        | Command::HashPassword(_) => {}
     }
     Ok(())
 }

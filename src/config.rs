@@ -7,6 +7,11 @@ mod check;
 mod de;
 mod decode;
 pub mod diagnostic;
+pub mod edit;
+pub mod effective;
+pub mod explain;
+pub mod format;
+mod hint;
 mod mask;
 pub mod model;
 mod overlay;
@@ -14,25 +19,31 @@ pub mod pending;
 pub mod plan;
 mod raw;
 pub mod render;
+pub mod report;
+pub mod schema;
 pub mod seal;
 pub mod secret;
 pub mod source;
 mod suggest;
+mod syntax;
 mod tree;
 mod value;
 pub mod watch;
 pub mod weak;
+pub mod write;
 
 use std::path::PathBuf;
 
 use crate::base::time::Timestamp;
 use crate::config::diagnostic::{Code, Diagnostic, Diagnostics, Severity, Span};
+use crate::config::effective::Setting;
 use crate::config::model::{Config, Secrets};
 use crate::config::secret::Reference;
 use crate::config::source::{Files, Revision};
+use crate::config::tree::Node;
 
 pub use overlay::{PREFIX as OVERLAY_PREFIX, environment};
-pub use tree::{quote_key, quote_text};
+pub use tree::{key_path, quote_key, quote_text};
 
 /// What came out of the texts.
 #[derive(Debug)]
@@ -71,6 +82,27 @@ pub fn load_at(
     env: impl Iterator<Item = (String, String)>,
     now: Timestamp,
 ) -> Loaded {
+    with_tree(files, env, now).0
+}
+
+/// [`load`], and every value that is then in force with where it came from; none where there is an error.
+pub fn effective(
+    files: &Files,
+    env: impl Iterator<Item = (String, String)>,
+) -> (Loaded, Vec<Setting>) {
+    let (loaded, tree) = with_tree(files, env, Timestamp::now());
+    let settings = loaded
+        .config
+        .as_ref()
+        .map(|config| effective::settings(files, &tree, config));
+    (loaded, settings.unwrap_or_default())
+}
+
+fn with_tree(
+    files: &Files,
+    env: impl Iterator<Item = (String, String)>,
+    now: Timestamp,
+) -> (Loaded, Node) {
     let mut parsed = decode::parse(files);
     let mut found = std::mem::take(&mut parsed.diagnostics);
     let overlaid = overlay::apply(&mut parsed.tree, env);
@@ -102,13 +134,14 @@ pub fn load_at(
         secrets: checked.config.secrets.clone(),
         state: checked.config.state.path.clone(),
     });
-    Loaded {
+    let loaded = Loaded {
         config: usable.then_some(checked.config),
         diagnostics,
         secrets: checked.secrets,
         sealing,
         revision: files.revision(),
-    }
+    };
+    (loaded, parsed.tree)
 }
 
 /// Findings that a part of a file that could not be read may be the cause of.

@@ -32,7 +32,7 @@ use crate::wire::front::Front;
 pub struct Gateway {
     /// Serves requests.
     pub dispatcher: Arc<Dispatcher>,
-    /// Reads the configuration anew when it is asked to.
+    /// Reads the configuration anew when it is asked to, and edits it.
     pub controller: mpsc::Sender<Message>,
     /// Whether store, snapshot and listener are up and no shutdown has begun.
     pub ready: AtomicBool,

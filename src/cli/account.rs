@@ -42,6 +42,17 @@ pub enum Action {
     /// Take it back into use, in the state it was in
     #[command(after_help = "Example:\n  agp account resume alice")]
     Resume(Named),
+    /// Set its `enabled` to true in the file
+    ///
+    /// The file changes in that one place; where it may not be written, the patch to commit is printed.
+    #[command(after_help = "Example:\n  agp account enable alice")]
+    Enable(Switched),
+    /// Set its `enabled` to false in the file
+    ///
+    /// Calls that are under way go on. The file changes in that one place; where it may not be written, the patch to commit
+    /// is printed.
+    #[command(after_help = "Example:\n  agp account disable alice")]
+    Disable(Switched),
     /// Ask its upstream now: token, project, models, quotas
     ///
     /// Waits for the answer. Exits with 1 where it is a refusal.
@@ -57,6 +68,17 @@ pub struct Named {
     /// How to print and where to ask
     #[command(flatten)]
     pub all: All,
+}
+
+/// Which account, in which files.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Switched {
+    /// The account
+    #[command(flatten)]
+    pub named: Named,
+    /// Only if the files still have this revision, as `agp status --json` prints it
+    #[arg(long, value_name = "REVISION")]
+    pub revision: Option<String>,
 }
 
 /// Which accounts to refresh.
@@ -94,6 +116,7 @@ impl Args {
             | Action::Pause(named)
             | Action::Resume(named) => &mut named.all,
             Action::Refresh(refresh) => &mut refresh.all,
+            Action::Enable(switched) | Action::Disable(switched) => &mut switched.named.all,
         };
         &mut all.serve
     }
@@ -115,6 +138,8 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failed> {
         Action::Release(named) => act(named, Method::POST, "/release", released, out).await,
         Action::Pause(named) => act(named, Method::POST, "/pause", paused, out).await,
         Action::Resume(named) => act(named, Method::POST, "/resume", resumed, out).await,
+        Action::Enable(it) => switch(it, "/enable", enabled, out).await,
+        Action::Disable(it) => switch(it, "/disable", disabled, out).await,
         Action::Refresh(refresh) => match &refresh.name {
             Some(name) => refresh_one(name, &refresh.all, out).await,
             None => refresh_all(&refresh.all, out).await,
@@ -133,6 +158,19 @@ async fn act(
     let value = ask::operation(&named.all.serve, method, &path).await?;
     print(&named.all, &value, told, out);
     Ok(())
+}
+
+async fn switch(
+    switched: &Switched,
+    word: &str,
+    told: fn(&Value) -> String,
+    out: &mut dyn Write,
+) -> Result<(), Failed> {
+    let word = match &switched.revision {
+        Some(revision) => format!("{word}?revision={}", ask::encoded(revision)),
+        None => word.to_owned(),
+    };
+    act(&switched.named, Method::POST, &word, told, out).await
 }
 
 fn print(all: &All, value: &Value, told: fn(&Value) -> String, out: &mut dyn Write) {
@@ -164,6 +202,32 @@ fn resumed(value: &Value) -> String {
         "was not paused"
     };
     format!("{what}\n{}", status::describe_account(&value["account"]))
+}
+
+fn enabled(value: &Value) -> String {
+    edited("enabled", value)
+}
+
+fn disabled(value: &Value) -> String {
+    edited("disabled", value)
+}
+
+/// What became of an edit of the file.
+fn edited(word: &str, value: &Value) -> String {
+    let text = |name: &str| value[name].as_str().unwrap_or_default();
+    if value["saved"] == true {
+        return format!("{word}\n\n{}", text("diff"));
+    }
+    if value["changed"] == false {
+        return format!("was {word} already\n");
+    }
+    let of_patch = |name: &str| value["patch"][name].as_str().unwrap_or_default();
+    format!(
+        "nothing is saved: {}\nto be committed with `{}`:\n\n{}",
+        text("why"),
+        of_patch("command"),
+        of_patch("text")
+    )
 }
 
 fn shown(value: &Value) -> String {

@@ -69,10 +69,14 @@ pub async fn told(
     if status == 200 {
         return Ok(value);
     }
+    let error = value["error"].as_str();
+    let mut message = error.map_or_else(|| format!("status {status}"), str::to_owned);
+    if let Some(diff) = value["diff"].as_str() {
+        message.push_str("\n\n");
+        message.push_str(diff);
+    }
     Err(Failed {
-        message: value["error"]
-            .as_str()
-            .map_or_else(|| format!("status {status}"), str::to_owned),
+        message,
         code: MISTAKE,
     })
 }

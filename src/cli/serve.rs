@@ -39,7 +39,7 @@ impl Args {
                 (None, Some(path)) => format!("there is no configuration file `{}` (given by AGP_CONFIG)", path.display()),
                 (None, None) => "there is no configuration file: looked at --config (not given), AGP_CONFIG (not set) \
                                  and ./agp.toml\n\
-                                 to begin, copy agp.toml.example to agp.toml, or try `agp demo`, which needs no file"
+                                 to begin, run `agp init`, or try `agp demo`, which needs no file"
                     .to_owned(),
             });
         }

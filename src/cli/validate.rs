@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::config::diagnostic::{Code, Diagnostic, Severity};
+use crate::config::explain;
 use crate::config::render::{self, Style};
+use crate::config::report::{self, Checked};
 use crate::config::seal::Identity;
 use crate::config::secret::{self, Resolver};
 use crate::config::source::Files;
@@ -29,9 +31,36 @@ pub struct Args {
     /// Also read the environment, secret files and sealed values that the files name
     #[arg(long)]
     pub resolve: bool,
+    /// How to print what was found
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: Format,
+    /// Print the page about a code, such as `AGP012`, and check nothing
+    #[arg(long, value_name = "CODE", value_parser = known_code, conflicts_with_all = ["files", "strict", "resolve", "format"])]
+    pub explain: Option<Code>,
     /// Folder that the identity is in (default: `$AGP_STATE_DIR`, else the file's folder)
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
+}
+
+/// The form of what is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Lines of the files, underlined
+    #[default]
+    Human,
+    /// One JSON object
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// GitHub's workflow commands, shown at the lines of a pull request
+    Github,
+}
+
+fn known_code(text: &str) -> Result<Code, String> {
+    explain::code(text).ok_or_else(|| {
+        let all: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        format!("expected one of {}", all.join(", "))
+    })
 }
 
 /// Checks each file and prints what was found. Gives the exit code: 0 where all can be used, else 1. Of `env` only the
@@ -46,7 +75,11 @@ pub fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<u8> {
-    let files = if args.files.is_empty() {
+    if let Some(code) = args.explain {
+        write!(out, "{}", explain::page(code))?;
+        return Ok(0);
+    }
+    let roots = if args.files.is_empty() {
         let Some(file) = default_file(env) else {
             writeln!(
                 err,
@@ -58,27 +91,38 @@ pub fn run(
     } else {
         args.files.clone()
     };
-    let mut code = 0;
-    for file in &files {
-        code = code.max(one(args, env, style, file, out)?);
+    let found: Vec<(Files, Loaded)> = roots.iter().map(|root| one(args, env, root)).collect();
+    let checked: Vec<Checked<'_>> = roots
+        .iter()
+        .zip(&found)
+        .map(|(root, (files, loaded))| Checked {
+            root,
+            files,
+            diagnostics: &loaded.diagnostics,
+        })
+        .collect();
+    match args.format {
+        Format::Human => {
+            for (checked, (_, loaded)) in checked.iter().zip(&found) {
+                human(checked, loaded, style, out)?;
+            }
+        }
+        Format::Json => out.write_all(report::json(&checked).as_bytes())?,
+        Format::Sarif => out.write_all(report::sarif(&checked).as_bytes())?,
+        Format::Github => out.write_all(report::github(&checked).as_bytes())?,
     }
-    Ok(code)
+    Ok(u8::from(checked.iter().any(|c| c.diagnostics.has_errors())))
 }
 
-fn default_file(env: &BTreeMap<String, String>) -> Option<PathBuf> {
+/// The file that is meant where no argument names one.
+pub(crate) fn default_file(env: &BTreeMap<String, String>) -> Option<PathBuf> {
     match env.get(CONFIG_VARIABLE).filter(|path| !path.is_empty()) {
         Some(path) => Some(PathBuf::from(path)),
         None => Some(PathBuf::from("agp.toml")).filter(|path| path.exists()),
     }
 }
 
-fn one(
-    args: &Args,
-    env: &BTreeMap<String, String>,
-    style: Style,
-    path: &Path,
-    out: &mut dyn Write,
-) -> io::Result<u8> {
+fn one(args: &Args, env: &BTreeMap<String, String>, path: &Path) -> (Files, Loaded) {
     let files = Files::read(path);
     let overlay = env.clone().into_iter().filter(|_| args.resolve);
     let mut loaded = config::load(&files, overlay);
@@ -87,14 +131,22 @@ fn one(
             loaded.diagnostics.push(diagnostic);
         }
     }
-    let diagnostics = if args.strict {
-        loaded.diagnostics.strict()
-    } else {
-        loaded.diagnostics
-    };
-    write!(out, "{}", render::human(&files, &diagnostics, style))?;
+    if args.strict {
+        loaded.diagnostics = loaded.diagnostics.strict();
+    }
+    (files, loaded)
+}
+
+fn human(
+    checked: &Checked<'_>,
+    loaded: &Loaded,
+    style: Style,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let diagnostics = checked.diagnostics;
+    write!(out, "{}", render::human(checked.files, diagnostics, style))?;
     if diagnostics.has_errors() {
-        return Ok(1);
+        return Ok(());
     }
     let counts: Vec<String> = loaded
         .config
@@ -116,11 +168,10 @@ fn one(
     writeln!(
         out,
         "{}: fine{warnings}: {}; revision {}",
-        path.display(),
+        checked.root.display(),
         counts.join(", "),
         loaded.revision
-    )?;
-    Ok(0)
+    )
 }
 
 /// What can't be read of what the files name.
@@ -264,6 +315,44 @@ mod tests {
         resolve.state_dir = Some(state);
         let (code, text) = validate(dir.path(), &resolve, &[]);
         assert_eq!(code, 0, "{text}");
+    }
+
+    #[test]
+    fn every_format_tells_every_file_and_gives_the_same_code() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("agp.toml"), PLAIN).unwrap();
+        std::fs::write(dir.path().join("bad.toml"), "version = 2\n").unwrap();
+        for (format, line) in [
+            (Format::Human, "bad.toml:1:11"),
+            (Format::Json, "\"line\": 1"),
+            (Format::Sarif, "\"startLine\": 1"),
+            (Format::Github, "line=1,"),
+        ] {
+            let both = Args {
+                files: vec!["agp.toml".into(), "bad.toml".into()],
+                format,
+                ..Args::default()
+            };
+            let (code, text) = validate(dir.path(), &both, &[]);
+            assert_eq!(code, 1);
+            for word in ["AGP030", "AGP007", "bad.toml", line] {
+                assert!(text.contains(word), "{format:?}: no `{word}` in {text}");
+            }
+            assert!(!text.contains("hunter2"), "{text}");
+            let fine = Args { format, ..args() };
+            assert_eq!(validate(dir.path(), &fine, &[]).0, 0);
+        }
+    }
+
+    #[test]
+    fn a_code_is_explained() {
+        let args = Args {
+            explain: Some(Code::Missing),
+            ..Args::default()
+        };
+        let (code, text) = validate(Path::new("."), &args, &[]);
+        assert!(code == 0 && text.starts_with("## AGP012: "), "{text}");
+        assert!(known_code("AGP999").unwrap_err().contains("AGP012"));
     }
 
     #[test]

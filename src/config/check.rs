@@ -4,17 +4,19 @@
 mod accounts;
 mod keys;
 mod models;
+mod reach;
 mod sections;
 mod upstreams;
 
 use std::path::PathBuf;
 
 use crate::base::time::Timestamp;
-use crate::config::decode::Raw;
 use crate::config::diagnostic::{Code, Diagnostic};
+use crate::config::hint;
 use crate::config::model::{Config, SecretRef};
 use crate::config::overlay;
 use crate::config::pending;
+use crate::config::raw::Raw;
 use crate::config::secret::Reference;
 use crate::config::source::Files;
 use crate::config::suggest;
@@ -65,7 +67,7 @@ pub(crate) fn check(raw: &Raw, tree: &Node, files: &Files, now: Timestamp) -> Ch
         inert: pending::given(tree),
         locked: overlay::locked(tree),
     };
-    cx.unserved(&config);
+    cx.reach(&config);
     Checked {
         config,
         found: cx.found,
@@ -96,7 +98,13 @@ impl<'a> Cx<'a> {
         if let Origin::Env(name) = &node.origin {
             message = format!("environment variable `{name}`: {message}");
         }
-        Diagnostic::new(code, path.to_string(), message).at(node.value_place())
+        let hint = match code {
+            Code::Value => hint::of_key(path),
+            _ => None,
+        };
+        Diagnostic::new(code, path.to_string(), message)
+            .at(node.value_place())
+            .with_help(hint)
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {

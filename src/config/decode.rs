@@ -8,10 +8,12 @@ use toml::de::DeTable;
 
 use crate::config::de;
 use crate::config::diagnostic::{Code, Diagnostic, Span};
+use crate::config::hint;
 use crate::config::mask;
-use crate::config::raw;
+use crate::config::raw::{self, Raw};
 use crate::config::source::{FileId, Files};
 use crate::config::suggest;
+use crate::config::syntax;
 use crate::config::tree::{KeyPath, Node, Origin, Problem, Value};
 
 /// The trees of all files, put together.
@@ -40,32 +42,18 @@ pub(crate) fn parse(files: &Files) -> Parsed {
             .iter()
             .any(|d| d.code == Code::NotUtf8 && d.span.as_ref().is_some_and(|s| s.file == file.id));
         let mut broken = Vec::new();
-        for error in first_of_each(&file.text, &errors) {
-            let span = error.span().map(|range| Span {
-                file: file.id,
-                range,
-            });
-            let twice = error.message() == "duplicate key";
-            let (code, message) = if twice {
-                (Code::DefinedTwice, "this key is defined twice".to_owned())
-            } else {
-                (
-                    Code::Syntax,
-                    format!("this is not TOML: {}", error.message().replace('\n', ", ")),
-                )
-            };
+        for error in syntax::first_of_each(&file.text, &errors) {
+            let diagnostic = syntax::diagnostic(file, error);
+            if diagnostic.code == Code::Syntax {
+                broken.extend(diagnostic.span.clone());
+            }
             // What breaks off at a bad byte breaks off in the middle of something: one finding is enough.
             if !cut {
-                parsed
-                    .diagnostics
-                    .push(Diagnostic::new(code, "", message).at(span.clone()));
-            }
-            if !twice {
-                broken.extend(span);
+                parsed.diagnostics.push(diagnostic);
             }
         }
         // What follows was read as the inside of the list.
-        if errors.iter().any(is_unclosed)
+        if errors.iter().any(syntax::is_unclosed)
             && let Some(first) = broken.last().map(|s: &Span| s.range.start)
         {
             broken.push(Span {
@@ -81,37 +69,6 @@ pub(crate) fn parse(files: &Files) -> Parsed {
     }
     version(&mut parsed);
     parsed
-}
-
-fn is_unclosed(error: &toml::de::Error) -> bool {
-    error.message().starts_with("unclosed array")
-}
-
-/// The parser goes on after an error, and what it then says of the same line, or of the lines that it takes for the
-/// inside of a list that was never closed, is the first error's echo.
-fn first_of_each<'e>(text: &str, errors: &'e [toml::de::Error]) -> Vec<&'e toml::de::Error> {
-    const COMMA: &str = "missing comma between array elements";
-    let unclosed = errors.iter().any(is_unclosed);
-    let mut kept: Vec<&toml::de::Error> = Vec::new();
-    let mut last_line = None;
-    let mut sorted: Vec<&toml::de::Error> = errors.iter().collect();
-    sorted.sort_by_key(|e| e.span().map_or(0, |s| s.start));
-    for error in sorted {
-        let start = error.span().map_or(0, |s| s.start.min(text.len()));
-        let line = memchr::memchr_iter(b'\n', &text.as_bytes()[..start]).count();
-        let duplicate = error.message() == "duplicate key";
-        if !duplicate && last_line == Some(line) {
-            continue;
-        }
-        kept.push(error);
-        if !duplicate {
-            last_line = Some(line);
-        }
-        if unclosed && error.message().starts_with(COMMA) {
-            break;
-        }
-    }
-    kept
 }
 
 /// Takes one file's tables over into the common tree. The entries of a table may come from several files; one entry
@@ -222,58 +179,25 @@ fn check_version(node: &Node, diagnostics: &mut Vec<Diagnostic>) {
     );
 }
 
-/// All tables as written. An entry of a named table that is no table at all is left out.
-#[derive(Debug, Default)]
-pub(crate) struct Raw {
-    pub(crate) server: raw::Server,
-    pub(crate) log: raw::Log,
-    pub(crate) admin: raw::Admin,
-    pub(crate) state: raw::State,
-    pub(crate) secrets: raw::Secrets,
-    pub(crate) routing: raw::Routing,
-    pub(crate) openai: raw::OpenAi,
-    pub(crate) fetch: raw::Fetch,
-    pub(crate) upstreams: BTreeMap<String, raw::Upstream>,
-    pub(crate) accounts: BTreeMap<String, raw::Account>,
-    pub(crate) groups: BTreeMap<String, raw::Group>,
-    pub(crate) keys: BTreeMap<String, raw::Key>,
-    pub(crate) models: BTreeMap<String, raw::Model>,
-}
-
 /// Decodes every table of the tree. What is wrong is left on its nodes for [`problems`].
 pub(crate) fn decode(tree: &Node) -> Raw {
     for (key, node) in tree.entries() {
-        if !raw::SECTIONS.contains(&key.as_str()) {
-            node.blame(Problem::UnknownKey(raw::SECTIONS));
+        if !raw::KEYS.contains(&key.as_str()) {
+            node.blame(Problem::UnknownKey(raw::KEYS));
         }
     }
-    if let Some(node) = tree.get(&KeyPath::from(["include"])) {
-        let _ = de::decode::<Vec<String>>(node);
-    }
-    Raw {
-        server: section(tree, "server"),
-        log: section(tree, "log"),
-        admin: section(tree, "admin"),
-        state: section(tree, "state"),
-        secrets: section(tree, "secrets"),
-        routing: section(tree, "routing"),
-        openai: section(tree, "openai"),
-        fetch: section(tree, "fetch"),
-        upstreams: named(tree, "upstreams"),
-        accounts: named(tree, "accounts"),
-        groups: named(tree, "groups"),
-        keys: named(tree, "keys"),
-        models: named(tree, "models"),
-    }
+    Raw::decode(tree)
 }
 
-fn section<T: DeserializeOwned + Default>(tree: &Node, name: &str) -> T {
+/// One value or table of the root; its default where it is not there or nothing can be made of it.
+pub(crate) fn section<T: DeserializeOwned + Default>(tree: &Node, name: &str) -> T {
     tree.get(&KeyPath::from([name]))
         .and_then(de::decode)
         .unwrap_or_default()
 }
 
-fn named<T: DeserializeOwned>(tree: &Node, name: &str) -> BTreeMap<String, T> {
+/// The entries of one named table.
+pub(crate) fn named<T: DeserializeOwned>(tree: &Node, name: &str) -> BTreeMap<String, T> {
     let Some(node) = tree.get(&KeyPath::from([name])) else {
         return BTreeMap::new();
     };
@@ -332,7 +256,8 @@ fn describe(node: &Node, path: &KeyPath, problem: &Problem) -> Option<Diagnostic
             key,
             format!("`{path}`: expected {expected}, found {found}"),
         )
-        .at(node.value_place()),
+        .at(node.value_place())
+        .with_help(hint::of_key(path)),
         Problem::Choice { found, expected } => Diagnostic::new(
             Code::UnknownChoice,
             key,
@@ -342,7 +267,7 @@ fn describe(node: &Node, path: &KeyPath, problem: &Problem) -> Option<Diagnostic
             ),
         )
         .at(node.value_place())
-        .with_help(suggest::help(found, expected.iter().copied())),
+        .with_help(suggest::help(found, expected.iter().copied()).or_else(|| hint::of_key(path))),
         Problem::Missing(field) => {
             if node.as_table().is_some_and(|t| t.contains_key(*field)) {
                 return None;
@@ -354,14 +279,17 @@ fn describe(node: &Node, path: &KeyPath, problem: &Problem) -> Option<Diagnostic
                 format!("`{path}` is missing"),
             )
             .at(node.value_place())
+            .with_help(hint::of_missing(&path))
         }
-        Problem::Key(message) => {
-            Diagnostic::new(Code::Value, key, format!("`{path}`: {message}")).at(node.key_place())
-        }
+        Problem::Key(message) => Diagnostic::new(Code::Value, key, format!("`{path}`: {message}"))
+            .at(node.key_place())
+            .with_help("choose another name".to_owned()),
         // Without the child that was blamed, the rest looks wrong as well.
         Problem::Value(_) if node.entries().any(|(_, child)| child.is_bad()) => return None,
         Problem::Value(message) => {
-            Diagnostic::new(Code::Value, key, format!("`{path}`: {message}")).at(node.value_place())
+            Diagnostic::new(Code::Value, key, format!("`{path}`: {message}"))
+                .at(node.value_place())
+                .with_help(hint::of_key(path))
         }
     };
     if let Origin::Env(name) = &node.origin {

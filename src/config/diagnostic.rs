@@ -4,6 +4,7 @@
 use std::fmt;
 use std::ops::Range;
 
+use crate::config::hint;
 use crate::config::source::FileId;
 
 /// How bad it is.
@@ -100,6 +101,12 @@ codes! {
     NoAccount = "AGP031", Warning;
     /// A key whose time is over.
     Expired = "AGP032", Warning;
+    /// A client key that can't be used for anything: no model, no account, or no account for its models.
+    UselessKey = "AGP033", Warning;
+    /// An alias that is also a model's name.
+    Shadowed = "AGP034", Warning;
+    /// A money budget over a model without a price.
+    Unpriced = "AGP035", Warning;
     /// A key that is read and checked, but that nothing uses so far.
     NotInEffect = "AGP040", Note;
 }
@@ -209,9 +216,17 @@ pub struct Diagnostics {
 
 impl Diagnostics {
     /// Sorts the findings by file and place; `masks` are the ranges shown as `••••` in source lines.
+    /// One without help gets that of its code.
     pub fn new(mut list: Vec<Diagnostic>, masks: Vec<Span>) -> Self {
+        list.iter_mut().for_each(Self::complete);
         list.sort_by(|a, b| Self::order(a).cmp(&Self::order(b)));
         Self { list, masks }
+    }
+
+    fn complete(d: &mut Diagnostic) {
+        if d.help.is_none() {
+            d.help = hint::of_code(d.code).map(str::to_owned);
+        }
     }
 
     fn order(d: &Diagnostic) -> (usize, usize, Code, &str) {
@@ -223,7 +238,8 @@ impl Diagnostics {
     }
 
     /// Adds one more, such as a secret that could not be read, in its place.
-    pub fn push(&mut self, diagnostic: Diagnostic) {
+    pub fn push(&mut self, mut diagnostic: Diagnostic) {
+        Self::complete(&mut diagnostic);
         let at = self
             .list
             .partition_point(|d| Self::order(d) <= Self::order(&diagnostic));
@@ -259,6 +275,12 @@ impl Diagnostics {
             }
         }
         self
+    }
+
+    /// Drops the findings of a code.
+    #[cfg(test)]
+    pub(crate) fn forget(&mut self, code: Code) {
+        self.list.retain(|d| d.code != code);
     }
 
     /// The distinct codes of the errors, in order: all that `/healthz` may tell.

@@ -39,10 +39,9 @@ pub(crate) fn of_tree(tree: &Node) -> Vec<Span> {
             return;
         };
         let unknown = matches!(&*node.problem.borrow(), Some(Problem::UnknownKey(_)));
-        let secret = is_secret(path);
         if unknown {
             leaves(node, file, &mut found);
-        } else if (secret
+        } else if (is_secret(path)
             || node
                 .as_str()
                 .is_some_and(|text| has_user(text) || holds_identity(text)))
@@ -58,7 +57,7 @@ pub(crate) fn of_tree(tree: &Node) -> Vec<Span> {
 }
 
 /// Whether a text looks like a URL with a user, and so perhaps a password, in it.
-fn has_user(text: &str) -> bool {
+pub(crate) fn has_user(text: &str) -> bool {
     text.split_once("://")
         .is_some_and(|(_, rest)| rest.contains('@'))
 }

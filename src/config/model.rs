@@ -96,6 +96,10 @@ pub struct Admin {
     pub enabled: bool,
     /// Where, if not on `server.listen`.
     pub listen: Option<SocketAddr>,
+    /// Whether edits are saved; else they are answered with a patch.
+    pub write_back: bool,
+    /// The repository's folder in front of the paths in such a patch.
+    pub patch_prefix: String,
     /// Where days and months begin.
     pub time_zone: TimeZone,
 }

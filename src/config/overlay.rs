@@ -6,16 +6,12 @@ use std::sync::Arc;
 
 use crate::config::decode::walk;
 use crate::config::diagnostic::{Code, Diagnostic};
+use crate::config::raw::SECTIONS;
 use crate::config::suggest;
 use crate::config::tree::{KeyPath, Node, Origin, Value};
 
 /// Begins every such variable.
 pub const PREFIX: &str = "AGP__";
-
-/// The tables that can be overlaid.
-const TABLES: &[&str] = &[
-    "server", "log", "admin", "state", "secrets", "routing", "openai", "fetch",
-];
 
 /// The environment as texts, for [`crate::config::load`] and [`crate::config::secret::Resolver`]. Variables that are not
 /// UTF-8 are left out: none of ours is.
@@ -40,7 +36,7 @@ pub(crate) fn apply(
         if let Err(message) = put(tree, &name, &keys, text) {
             let help = keys
                 .first()
-                .and_then(|table| suggest::help(table, TABLES.iter().copied()));
+                .and_then(|table| suggest::help(table, SECTIONS.iter().copied()));
             let path = KeyPath(keys.iter().map(Into::into).collect());
             found.push(
                 Diagnostic::new(Code::Overlay, path.to_string(), message).with_help(help.or_else(
@@ -73,7 +69,7 @@ fn put(tree: &mut Node, name: &str, keys: &[String], text: String) -> Result<(),
             "environment variable `{name}` names no key in a table"
         ));
     };
-    if !TABLES.contains(&table.as_str()) {
+    if !SECTIONS.contains(&table.as_str()) {
         return Err(format!(
             "environment variable `{name}`: table `{table}` can't be given by the environment"
         ));

@@ -26,8 +26,6 @@ const PENDING: &[Pending] = &[
     Pending("admin.remember_ttl", &[]),
     Pending("admin.jwt_secret", &[]),
     Pending("admin.password_as_bearer", &[]),
-    Pending("admin.write_back", &[]),
-    Pending("admin.patch_prefix", &[]),
     Pending("admin.tokens", &[]),
     Pending("state.history", &[]),
     Pending("state.store_responses", &[]),

@@ -123,11 +123,30 @@ fn one(renderer: &Renderer, sources: &mut Sources<'_>, diagnostic: &Diagnostic) 
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(printable(help)));
     }
-    renderer.render(&[group])
+    without_empty_origins(&renderer.render(&[group]))
+}
+
+/// Where the true place was said already, the renderer begins the lines with an empty name of a file.
+fn without_empty_origins(text: &str) -> String {
+    let empty = |line: &&str| {
+        let mut plain = String::new();
+        let mut escape = false;
+        for c in line.chars() {
+            match c {
+                '\u{1b}' => escape = true,
+                'm' if escape => escape = false,
+                c if !escape => plain.push(c),
+                _ => {}
+            }
+        }
+        plain.trim() == ":::"
+    };
+    let lines: Vec<&str> = text.split('\n').filter(|line| !empty(line)).collect();
+    lines.join("\n")
 }
 
 /// Control characters of the file's own words would rule the terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()

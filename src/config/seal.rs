@@ -7,6 +7,7 @@
 
 mod file;
 mod recipients;
+mod renew;
 
 use std::fmt;
 use std::io::Read as _;
@@ -22,6 +23,7 @@ use crate::config::value::SEALED;
 pub use file::Turn;
 pub use recipients::{Recipients, find, named, named_in};
 pub(crate) use recipients::{holds_identity, parse as parse_recipient};
+pub use renew::{Left, Renewed, renew};
 
 /// What is wrong with the identity or with what it should open. No message holds a secret.
 #[derive(Debug, thiserror::Error)]
@@ -125,6 +127,12 @@ impl Identity {
     /// A text among `more` that is no recipient.
     pub fn recipients(&self, more: &[String]) -> Result<Recipients, SealError> {
         Recipients::new(self.present.to_public(), more)
+    }
+
+    /// Whether it, or one that it took the place of, is among these recipients.
+    pub fn is_among(&self, recipients: &[String]) -> bool {
+        let mut own = std::iter::once(&self.present).chain(&self.others);
+        own.any(|identity| recipients.contains(&identity.to_public().to_string()))
     }
 
     /// Seals a text for this identity alone. What goes into a file is sealed for [`Self::recipients`].

@@ -7,6 +7,7 @@ use std::fmt;
 use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
@@ -78,6 +79,26 @@ impl fmt::Display for Revision {
         self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
     }
 }
+
+impl FromStr for Revision {
+    type Err = NoRevision;
+
+    fn from_str(text: &str) -> Result<Self, NoRevision> {
+        let mut digest = [0; 32];
+        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(NoRevision);
+        }
+        for (byte, at) in digest.iter_mut().zip((0..).step_by(2)) {
+            *byte = u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| NoRevision)?;
+        }
+        Ok(Self(digest))
+    }
+}
+
+/// Why a text is no revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a revision: 64 hex digits, as `agp status --json` prints it")]
+pub struct NoRevision;
 
 impl fmt::Debug for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

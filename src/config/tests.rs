@@ -4,6 +4,8 @@ mod broken;
 mod defaults;
 mod files;
 mod laws;
+mod many;
+mod schema;
 mod shown;
 
 use crate::base::time::Timestamp;
@@ -12,7 +14,7 @@ use crate::config::source::Files;
 use crate::config::{Loaded, load_at};
 
 /// A time before every date in the tests' files.
-const NOW: Timestamp = Timestamp(0);
+pub(crate) const NOW: Timestamp = Timestamp(0);
 
 fn files(text: &str) -> Files {
     Files::from_texts([("agp.toml".into(), text.to_owned())])

@@ -176,7 +176,17 @@ pub enum SignatureFamily {
 }
 
 /// What kind of model this is: decides thinking controls, signatures, quirks. upstream-protocol.md 0.2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 pub enum Family {
     /// `gemini-2…`: thinking budgets.
     #[serde(rename = "gemini25")]
@@ -262,7 +272,16 @@ pub enum Reasoning {
 
 /// How hard to think.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Effort {

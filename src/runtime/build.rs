@@ -142,7 +142,9 @@ impl Wiring<'_> {
         let mut listed = Vec::new();
         for (name, model) in &self.config.models {
             let route = Arc::new(self.configured(name, model));
-            for alias in &model.aliases {
+            // A model's own name comes before another's alias, whichever is read first.
+            let free = |alias: &&String| !self.config.models.contains_key(alias.as_str());
+            for alias in model.aliases.iter().filter(free) {
                 routes.insert(alias.clone(), Arc::clone(&route));
             }
             routes.insert(name.clone(), Arc::clone(&route));

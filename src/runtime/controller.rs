@@ -1,6 +1,7 @@
 //! The only writer of the snapshot. One message at a time: read the files, load, build, swap — or change nothing and say
 //! why.
 
+mod edit;
 mod files;
 mod outcome;
 
@@ -21,6 +22,7 @@ use crate::runtime::Runtime;
 use crate::runtime::keyring::Keyring;
 use crate::runtime::snapshot::Snapshot;
 
+pub use edit::{Ask, Done, NotDone};
 pub use files::{Places, Read, Unreadable, environment, read, wire};
 pub use outcome::{Drift, Outcome, Reload, drift};
 
@@ -40,6 +42,8 @@ pub enum Message {
     Reload(oneshot::Sender<Outcome>),
     /// An upstream's list of models changed: wire the routes anew.
     Catalog,
+    /// Somebody wants the files changed.
+    Edit(Ask),
 }
 
 /// What a config decides beside the snapshot: the listener, the log.
@@ -61,9 +65,21 @@ pub struct Controller {
     /// What the program was started with.
     started: Arc<Config>,
     present: Arc<Read>,
+    /// The revision before, for whoever still has it in an editor.
+    previous: Option<Arc<Read>>,
     settling: Settling,
     /// Who waits for the outcome of the next reload.
     asked: Vec<oneshot::Sender<Outcome>>,
+}
+
+/// What is made of files and not yet in force.
+struct Ready {
+    snapshot: Snapshot,
+    /// What changes, in a line.
+    what: String,
+    commit: Box<dyn FnOnce() + Send>,
+    /// Whether it is what is in force already.
+    same: bool,
 }
 
 /// When to look at the files again without being told.
@@ -95,6 +111,7 @@ impl Controller {
             watcher,
             started: Arc::clone(&present.config),
             present: Arc::new(present),
+            previous: None,
             settling: Settling::default(),
             asked: Vec::new(),
         }
@@ -131,6 +148,7 @@ impl Controller {
                     again = self.reload(None).await;
                 }
                 Message::Catalog => self.rewire().await,
+                Message::Edit(ask) => self.edit(ask).await,
             }
         }
     }
@@ -188,20 +206,39 @@ impl Controller {
     }
 
     async fn apply(&mut self, read: Arc<Read>) {
-        let runtime = Arc::clone(&self.runtime);
-        let present = runtime.snapshot();
-        let restart = outcome::needs_restart(&self.started, &read.config);
+        match self.ready(&read).await {
+            Ok(ready) => self.enact(read, ready),
+            Err(errors) => self.refuse(errors, Vec::new()),
+        }
+    }
+
+    /// Makes all that can fail, and changes nothing that is in force.
+    async fn ready(&self, read: &Arc<Read>) -> Result<Ready, Vec<String>> {
+        let present = self.runtime.snapshot();
         let same = read.files.revision().0 == present.revision && *read.config == *present.config;
         // A number is for a revision: a secret file that changed by itself makes a new snapshot of the same one.
         let generation = present.generation + u64::from(!same);
-        let (snapshot, what) = match self.build(&read, present, generation).await {
-            Ok(built) => built,
-            Err(errors) => return self.refuse(errors, Vec::new()),
-        };
-        let commit = match self.surroundings.prepare(&read.config) {
-            Ok(commit) => commit,
-            Err(error) => return self.refuse(vec![error], Vec::new()),
-        };
+        let (snapshot, what) = self.build(read, present, generation).await?;
+        let commit = self.surroundings.prepare(&read.config);
+        Ok(Ready {
+            snapshot,
+            what,
+            commit: commit.map_err(|error| vec![error])?,
+            same,
+        })
+    }
+
+    /// Puts it in force.
+    fn enact(&mut self, read: Arc<Read>, ready: Ready) {
+        let Ready {
+            snapshot,
+            what,
+            commit,
+            same,
+        } = ready;
+        let runtime = Arc::clone(&self.runtime);
+        let generation = snapshot.generation;
+        let restart = outcome::needs_restart(&self.started, &read.config);
         for path in vanished(&self.present.files, &read.files) {
             tracing::warn!(path = %path.display(), "an included file is gone, and what it defined with it");
         }
@@ -243,7 +280,10 @@ impl Controller {
                 restart,
             }
         });
-        self.present = read;
+        let before = std::mem::replace(&mut self.present, read);
+        if !same {
+            self.previous = Some(before);
+        }
     }
 
     /// Makes the snapshot, off the threads that serve: secrets are read and opened. Says what changes, in a line.

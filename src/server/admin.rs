@@ -1,6 +1,7 @@
 //! The admin operations: one table. The Unix socket and the command line use it; the panel's routes will.
 
 mod accounts;
+mod edits;
 mod explain;
 mod keys;
 mod logs;
@@ -80,36 +81,44 @@ pub struct Refusal {
     pub status: StatusCode,
     /// For the caller.
     pub message: String,
+    /// What has changed in the files since the caller saw them, where that is why.
+    pub diff: Option<String>,
 }
 
 impl Refusal {
     /// 400.
     pub fn mistake(message: impl Into<String>) -> Self {
+        Self::of(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// Of any status.
+    pub fn of(status: StatusCode, message: impl Into<String>) -> Self {
         Self {
-            status: StatusCode::BAD_REQUEST,
+            status,
             message: message.into(),
+            diff: None,
         }
     }
 
     /// 500: the operation itself broke.
     pub fn failed() -> Self {
-        Self {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            message: "the operation failed: the gateway's log says why".to_owned(),
-        }
+        Self::of(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the operation failed: the gateway's log says why",
+        )
     }
 
     /// What the caller is sent.
     pub fn body(&self) -> String {
-        json!({ "error": self.message }).to_string()
+        match &self.diff {
+            Some(diff) => json!({ "error": self.message, "diff": diff }).to_string(),
+            None => json!({ "error": self.message }).to_string(),
+        }
     }
 
     /// 404.
     pub fn not_found(message: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::NOT_FOUND,
-            message: message.into(),
-        }
+        Self::of(StatusCode::NOT_FOUND, message)
     }
 }
 
@@ -189,6 +198,24 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "take a paused account back into use",
         role: Role::Write,
         run: accounts::resume,
+    },
+    Operation {
+        name: "account enable",
+        method: Method::POST,
+        path: "/accounts/{name}/enable",
+        query: &["revision"],
+        summary: "set an account's `enabled` to true in the file",
+        role: Role::Write,
+        run: |gateway, params| edits::switch(gateway, params, true),
+    },
+    Operation {
+        name: "account disable",
+        method: Method::POST,
+        path: "/accounts/{name}/disable",
+        query: &["revision"],
+        summary: "set an account's `enabled` to false in the file",
+        role: Role::Write,
+        run: |gateway, params| edits::switch(gateway, params, false),
     },
     Operation {
         name: "account refresh",
@@ -287,9 +314,9 @@ pub fn run(gateway: &Gateway, method: &Method, uri: &Uri, body: Bytes) -> Result
     }
     let (operation, mut given) = known
         .find(|(operation, _)| operation.method == *method)
-        .ok_or_else(|| Refusal {
-            status: StatusCode::METHOD_NOT_ALLOWED,
-            message: format!("this path does not take {method}"),
+        .ok_or_else(|| {
+            let message = format!("this path does not take {method}");
+            Refusal::of(StatusCode::METHOD_NOT_ALLOWED, message)
         })?;
     for pair in uri.query().unwrap_or_default().split('&') {
         let (name, value) = match pair.split_once('=') {
@@ -310,10 +337,10 @@ pub fn run(gateway: &Gateway, method: &Method, uri: &Uri, body: Bytes) -> Result
 fn backup(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
     match gateway.dispatcher.runtime.store.backup() {
         Ok(path) => Ok(json!({ "file": path.file_name().map(|name| name.to_string_lossy()) })),
-        Err(error) => Err(Refusal {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            message: error.to_string(),
-        }),
+        Err(error) => Err(Refusal::of(
+            StatusCode::SERVICE_UNAVAILABLE,
+            error.to_string(),
+        )),
     }
 }
 

@@ -49,6 +49,9 @@ const AT_HOME: &[(&str, &[&str])] = &[
             "sim/",
             "wire/",
             "server/admin",
+            // A JSON Schema is JSON of no fixed form, and the examples in it too.
+            "config/raw/entries.rs",
+            "config/schema.rs",
             "cli/account.rs",
             "cli/ask.rs",
             "cli/explain.rs",

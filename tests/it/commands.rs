@@ -200,12 +200,16 @@ async fn status_shows_what_the_gateway_does() {
 }
 
 /// The commands whose help is looked at: none, and each that exists.
-const COMMANDS: [&[&str]; 29] = [
+const COMMANDS: [&[&str]; 35] = [
     &[],
     &["serve"],
     &["demo"],
     &["simulate"],
     &["validate"],
+    &["init"],
+    &["fmt"],
+    &["config"],
+    &["schema"],
     &["key"],
     &["key", "new"],
     &["key", "usage"],
@@ -219,6 +223,8 @@ const COMMANDS: [&[&str]; 29] = [
     &["account", "pause"],
     &["account", "resume"],
     &["account", "refresh"],
+    &["account", "enable"],
+    &["account", "disable"],
     &["pick"],
     &["explain"],
     &["logs"],
@@ -261,7 +267,7 @@ async fn every_command_is_listed_and_every_example_can_be_parsed() {
     }
     for command in COMMANDS {
         let line = example(command).await;
-        let words = line.split(" <").next().unwrap().split_whitespace();
+        let words = line.split(['<', '>']).next().unwrap().split_whitespace();
         let parsed = Cli::try_parse_from(words);
         assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
     }
@@ -322,6 +328,32 @@ async fn every_example_runs() {
     let serving = Running::start(shell(other.path(), &example(&[]).await));
     other.serving().await;
     drop(serving);
+}
+
+#[tokio::test]
+async fn a_new_file_is_sound_in_order_and_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let left = run(agp(dir.path(), &["init"]), "").await;
+    assert!(left.code == 0 && left.out.contains("agp login"), "{left:?}");
+    for args in [
+        &["validate", "--strict"][..],
+        &["validate", "--strict", "--format", "sarif"],
+        &["fmt", "--check"],
+        &["config"],
+        &["config", "--format", "json"],
+        &["schema"],
+        &["validate", "--explain", "AGP012"],
+    ] {
+        let left = run(agp(dir.path(), args), "").await;
+        assert!(left.code == 0 && left.err.is_empty(), "{args:?} {left:?}");
+    }
+    let left = run(agp(dir.path(), &["init"]), "").await;
+    assert!(
+        left.code == 1 && left.err.contains("never overwritten"),
+        "{left:?}"
+    );
+    let left = run(agp(dir.path(), &["validate", "--explain", "AGP999"]), "").await;
+    assert_eq!(left.code, 2, "{left:?}");
 }
 
 #[tokio::test]

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use regex::Regex;
 
+use clap::Parser as _;
+
+use agp::cli::Cli;
 use agp::config::{self, source::Files};
 
 fn root() -> &'static Path {
@@ -79,4 +82,20 @@ fn the_readmes_show_the_same_commands_and_code_and_begin_with_them() {
     let first = &code(&english)[0];
     assert!(first.contains("make run") && first.contains("make test"));
     assert!(english.starts_with(&format!("# agp\n\n```bash\n{first}```")));
+}
+
+#[test]
+fn the_commands_of_the_ci_examples_can_be_parsed() {
+    let command =
+        Regex::new(r"(?m)^\s*(?:- |run: |entry: )?(agp [a-z].*?)(?: >.*| #.*)?$").unwrap();
+    let mut n = 0;
+    for entry in fs::read_dir(root().join("examples/ci")).unwrap() {
+        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+        for found in command.captures_iter(&text) {
+            n += 1;
+            let parsed = Cli::try_parse_from(found[1].split_whitespace());
+            assert!(parsed.is_ok(), "{}: {}", &found[1], parsed.unwrap_err());
+        }
+    }
+    assert_eq!(n, 9);
 }

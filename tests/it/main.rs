@@ -24,6 +24,8 @@ mod docs;
 #[cfg(test)]
 mod doors;
 #[cfg(test)]
+mod edits;
+#[cfg(test)]
 mod endings;
 #[cfg(test)]
 mod explain;

@@ -48,7 +48,7 @@ impl Cx<'_> {
             Some(upstream) => kind = self.raw.upstreams.get(&upstream.0).and_then(|u| u.kind),
         }
         let credential = self.credential(&path, kind, raw);
-        let weight = raw.weight.unwrap_or(1.0);
+        let weight = raw.weight;
         if !weight.is_finite() || weight < 0.0 {
             self.bad(
                 &path.with("weight"),
@@ -63,7 +63,7 @@ impl Cx<'_> {
                 format!("expected an e-mail address, found \"{}\"", email.0),
             );
         }
-        if raw.credits == Some(true) && kind.is_some_and(|kind| kind != Kind::Antigravity) {
+        if raw.credits && kind.is_some_and(|kind| kind != Kind::Antigravity) {
             self.bad(
                 &path.with("credits"),
                 "only accounts of upstreams of kind `antigravity` have credits",
@@ -75,16 +75,13 @@ impl Cx<'_> {
             email: raw.email.as_ref().map(|e| e.0.clone()),
             credential: credential?,
             weight,
-            tier: raw.tier.unwrap_or(1),
+            tier: raw.tier,
             max_concurrent: raw.max_concurrent.map(|n| (n > 0).then_some(n)),
-            models: raw.models.as_ref().map_or_else(
-                || vec!["*".to_owned()],
-                |list| list.iter().map(|g| g.0.clone()).collect(),
-            ),
+            models: raw.models.iter().map(|g| g.0.clone()).collect(),
             project: raw.project.as_ref().map(|p| p.0.clone()),
-            credits: raw.credits.unwrap_or(false),
-            enabled: raw.enabled.unwrap_or(true),
-            tags: raw.tags.iter().flatten().map(|tag| tag.0.clone()).collect(),
+            credits: raw.credits,
+            enabled: raw.enabled,
+            tags: raw.tags.iter().map(|tag| tag.0.clone()).collect(),
         })
     }
 

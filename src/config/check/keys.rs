@@ -93,10 +93,7 @@ impl Cx<'_> {
             name: raw.name.clone().unwrap_or_else(|| name.to_owned()),
             value: self.key_value(&path, raw)?,
             limits,
-            models: raw.models.as_ref().map_or_else(
-                || vec!["*".to_owned()],
-                |list| list.iter().map(|g| g.0.clone()).collect(),
-            ),
+            models: raw.models.iter().map(|g| g.0.clone()).collect(),
             accounts,
             group: raw
                 .group
@@ -105,7 +102,7 @@ impl Cx<'_> {
                 .filter(|group| self.has("groups", group)),
             max_concurrent: at_once(raw.max_concurrent),
             expires,
-            enabled: raw.enabled.unwrap_or(true),
+            enabled: raw.enabled,
         })
     }
 
@@ -187,7 +184,7 @@ impl Cx<'_> {
         let tags: Vec<&str> = raw
             .accounts
             .values()
-            .flat_map(|a| a.tags.iter().flatten())
+            .flat_map(|a| a.tags.iter())
             .map(|t| t.0.as_str())
             .collect();
         if !tags.contains(&tag) {
@@ -214,7 +211,7 @@ impl Cx<'_> {
             return None;
         };
         let expires = Timestamp(start.timestamp().as_millisecond());
-        if expires <= self.now && raw.enabled != Some(false) {
+        if expires <= self.now && raw.enabled {
             let diagnostic = self
                 .at(
                     Code::Expired,

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use wildmatch::WildMatch;
-
 use crate::base::id::UpstreamId;
 use crate::base::money::{Price, nanos};
 use crate::config::check::Cx;
 use crate::config::check::sections::strategy;
 use crate::config::diagnostic::Code;
-use crate::config::model::{self, Config, Target};
+use crate::config::model::{self, Target};
 use crate::config::raw;
 use crate::config::tree::KeyPath;
 
@@ -41,7 +39,7 @@ impl Cx<'_> {
         let route = self.route(&path, raw)?;
         Some(model::Model {
             route,
-            aliases: raw.aliases.iter().flatten().map(|a| a.0.clone()).collect(),
+            aliases: raw.aliases.iter().map(|a| a.0.clone()).collect(),
             strategy: raw.strategy.map(strategy),
             thinking: raw.thinking.map(|t| t.0),
             family: raw.family,
@@ -109,11 +107,13 @@ impl Cx<'_> {
                         model: model.to_owned(),
                     };
                     if route.contains(&target) {
-                        let diagnostic = self.at(
-                            Code::Duplicate,
-                            &here,
-                            format!("`{here}`: `{}` stands in this route already", text.0),
-                        );
+                        let diagnostic = self
+                            .at(
+                                Code::Duplicate,
+                                &here,
+                                format!("`{here}`: `{}` stands in this route already", text.0),
+                            )
+                            .with_help("keep one of them".to_owned());
                         self.report(diagnostic);
                     }
                     route.push(target);
@@ -139,13 +139,12 @@ impl Cx<'_> {
                 .flatten()
                 .enumerate()
                 .filter(|(_, n)| !n.is_bad());
-            for ((i, _), alias) in good.zip(model.aliases.iter().flatten()) {
+            for ((i, _), alias) in good.zip(&model.aliases) {
                 let here = path.with(i);
                 if self.has("models", &alias.0) {
-                    let first = KeyPath::from(["models", alias.0.as_str()]);
-                    self.taken(&here, &alias.0, "the name of a model", &first);
+                    self.shadowed(&here, &alias.0);
                 } else if let Some(first) = seen.get(alias.0.as_str()).cloned() {
-                    self.taken(&here, &alias.0, "an alias already", &first);
+                    self.taken(&here, &alias.0, &first);
                 } else {
                     seen.insert(&alias.0, here);
                 }
@@ -153,61 +152,33 @@ impl Cx<'_> {
         }
     }
 
-    fn taken(&mut self, path: &KeyPath, alias: &str, by: &str, first: &KeyPath) {
+    /// The model keeps its name, so that the alias leads nowhere.
+    fn shadowed(&mut self, path: &KeyPath, alias: &str) {
+        let first = KeyPath::from(["models", alias]);
+        let place = self.tree.nearest(&first).value_place();
+        let diagnostic = self
+            .at(
+                Code::Shadowed,
+                path,
+                format!("`{path}`: `{alias}` is the name of a model, which comes first: this alias has no effect"),
+            )
+            .with_label("an alias here")
+            .with_place(place, "a model here")
+            .with_help(format!("remove the alias, or the table `[{first}]`"));
+        self.report(diagnostic);
+    }
+
+    fn taken(&mut self, path: &KeyPath, alias: &str, first: &KeyPath) {
         let place = self.tree.nearest(first).value_place();
         let diagnostic = self
             .at(
                 Code::Duplicate,
                 path,
-                format!("`{path}`: `{alias}` is {by}"),
+                format!("`{path}`: `{alias}` is an alias already"),
             )
             .with_label("again here")
-            .with_place(place, "first here");
+            .with_place(place, "first here")
+            .with_help("a name means one model: keep one of them".to_owned());
         self.report(diagnostic);
-    }
-
-    /// Warns of models that no account may serve. Only sound entries are looked at, so that one mistake has one finding.
-    pub(super) fn unserved(&mut self, config: &Config) {
-        let sound = |names: usize, entries: usize| names == entries;
-        if !sound(self.names("accounts").len(), config.accounts.len())
-            || !sound(self.names("upstreams").len(), config.upstreams.len())
-        {
-            return;
-        }
-        let accounts: Vec<(&UpstreamId, Vec<WildMatch>)> = config
-            .accounts
-            .values()
-            .filter(|account| account.enabled)
-            .map(|a| {
-                (
-                    &a.upstream,
-                    a.models.iter().map(|g| WildMatch::new(g)).collect(),
-                )
-            })
-            .collect();
-        for (name, model) in &config.models {
-            let known = model
-                .route
-                .iter()
-                .all(|t| config.upstreams.contains_key(&t.upstream));
-            let served = model.route.iter().any(|target| {
-                accounts.iter().any(|(upstream, globs)| {
-                    **upstream == target.upstream && globs.iter().any(|g| g.matches(&target.model))
-                })
-            });
-            if known && !served && !model.route.is_empty() {
-                let path = KeyPath::from(["models", name.as_str(), "route"]);
-                let diagnostic = self
-                    .at(
-                        Code::NoAccount,
-                        &path,
-                        format!("`{path}`: no enabled account may serve model `{name}`"),
-                    )
-                    .with_help(
-                        "add an account of this upstream whose `models` allow it".to_owned(),
-                    );
-                self.report(diagnostic);
-            }
-        }
     }
 }

@@ -107,6 +107,8 @@ impl Cx<'_> {
         model::Admin {
             enabled: admin.enabled,
             listen: admin.listen.as_ref().map(|a| a.0),
+            write_back: admin.write_back,
+            patch_prefix: admin.patch_prefix.clone(),
             time_zone: admin.time_zone.0.clone(),
         }
     }
@@ -194,7 +196,7 @@ impl Cx<'_> {
                 .raw
                 .models
                 .values()
-                .flat_map(|m| m.aliases.iter().flatten())
+                .flat_map(|m| &m.aliases)
                 .any(|alias| alias.0 == *name);
         let discovers = self.names("models").is_empty()
             || self

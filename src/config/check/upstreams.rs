@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use crate::base::id::UpstreamId;
 use crate::config::check::Cx;
@@ -10,7 +9,7 @@ use crate::config::diagnostic::Code;
 use crate::config::model::{self, Kind};
 use crate::config::raw;
 use crate::config::tree::KeyPath;
-use crate::config::value::{HttpUrl, PageUrl, Positive};
+use crate::config::value::{HttpUrl, PageUrl};
 
 impl Cx<'_> {
     pub(super) fn upstreams(&mut self) -> BTreeMap<UpstreamId, model::Upstream> {
@@ -65,12 +64,8 @@ impl Cx<'_> {
             let list = list.as_ref()?;
             (!list.is_empty()).then(|| list.iter().map(|u| u.0.clone()).collect())
         };
-        let location = raw.location.as_ref().map_or("global", |l| l.0.as_str());
-        let base_urls = urls(&raw.base_urls).unwrap_or_else(|| public_hosts(kind, location));
+        let base_urls = urls(&raw.base_urls).unwrap_or_else(|| public_hosts(kind, &raw.location.0));
         let setup_urls = urls(&raw.setup_urls).unwrap_or_else(|| base_urls.clone());
-        let within = |limit: &Option<Positive>, seconds| {
-            limit.as_ref().map_or(Duration::from_secs(seconds), |d| d.0)
-        };
         Some(model::Upstream {
             kind,
             base_urls,
@@ -96,9 +91,9 @@ impl Cx<'_> {
                 .map(|(k, v)| (k.clone(), v.0.clone()))
                 .collect(),
             proxy: raw.proxy.as_ref().map(|p| p.0.clone()),
-            connect_timeout: within(&raw.connect_timeout, 30),
-            first_byte_timeout: within(&raw.first_byte_timeout, 120),
-            idle_timeout: within(&raw.idle_timeout, 60),
+            connect_timeout: raw.connect_timeout.0,
+            first_byte_timeout: raw.first_byte_timeout.0,
+            idle_timeout: raw.idle_timeout.0,
             ca_file: raw
                 .ca_file
                 .as_ref()

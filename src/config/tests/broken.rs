@@ -1,5 +1,8 @@
+use std::fmt::Write as _;
+
 use crate::config::diagnostic::Code::{self, *};
 use crate::config::load_at;
+use crate::config::render::{self, Style};
 use crate::config::source::Position;
 use crate::config::tests::{NOW, files, findings, loaded, overlaid};
 
@@ -25,7 +28,7 @@ aliases = ["other"]
 "#;
 
 /// One mistake each: `§` stands right before where it must be shown; then its code and its key.
-const CASES: &[(&str, Code, &str)] = &[
+pub(super) const CASES: &[(&str, Code, &str)] = &[
     // The file's form.
     ("§", Version, "version"),
     ("version = §2", Version, "version"),
@@ -173,6 +176,16 @@ const CASES: &[(&str, Code, &str)] = &[
         "version = 1\n[secrets]\nrecipients = [§\"age1x\"]",
         Value,
         "secrets.recipients[0]",
+    ),
+    (
+        "version = 1\n[secrets]\nrecipients = [§\"AGE-SECRET-KEY-1MADEUP\"]",
+        Value,
+        "secrets.recipients[0]",
+    ),
+    (
+        "version = 1\n[secrets]\nrecipients = [\"age1kw4zrn0hnx6edwm83ymj5zhhmpf3atk4zd5g33qr2q0ucy7s4elqxvh47f\", §\"age1kw4zrn0hnx6edwm83ymj5zhhmpf3atk4zd5g33qr2q0ucy7s4elqxvh47f\"]",
+        Duplicate,
+        "secrets.recipients[1]",
     ),
     (
         "version = 1\n[routing]\nmax_attempts = §0",
@@ -393,7 +406,7 @@ const CASES: &[(&str, Code, &str)] = &[
     ),
     (
         "version = 1\n[models.n]\nroute = [\"up/x\"]\naliases = [§\"m\"]\nSOUND",
-        Duplicate,
+        Shadowed,
         "models.n.aliases[0]",
     ),
     (
@@ -443,6 +456,31 @@ const CASES: &[(&str, Code, &str)] = &[
         "models.n.route",
     ),
     (
+        "version = 1\n[keys.k]\nkey = { env = \"X\" }\nmodels = §[\"M\", \"n*\"]\nSOUND",
+        UselessKey,
+        "keys.k.models",
+    ),
+    (
+        "version = 1\n[keys.k]\nkey = { env = \"X\" }\naccounts = §[\"off\"]\nSOUND[accounts.off]\nupstream = \"up\"\nrefresh_token = { env = \"O\" }\nenabled = false",
+        UselessKey,
+        "keys.k.accounts",
+    ),
+    (
+        "version = 1\n[keys.k]\nkey = { env = \"X\" }\naccounts = §[\"gemma\"]\nSOUND[accounts.gemma]\nupstream = \"gem\"\napi_key = { env = \"O\" }",
+        UselessKey,
+        "keys.k.accounts",
+    ),
+    (
+        "version = 1\n[keys.k]\nkey = { env = \"X\" }\nbudget = §{ usd = 5, per = \"day\" }\nSOUND",
+        Unpriced,
+        "keys.k.budget",
+    ),
+    (
+        "version = 1\n[groups.g]\nbudget = { usd = 5, per = \"day\" }\n[keys.k]\nkey = { env = \"X\" }\ngroup = §\"g\"\nSOUND",
+        Unpriced,
+        "keys.k.group",
+    ),
+    (
         "version = 1\n[keys.k]\nkey = { env = \"X\" }\nexpires = §1969-12-31",
         Expired,
         "keys.k.expires",
@@ -455,7 +493,7 @@ const CASES: &[(&str, Code, &str)] = &[
 ];
 
 /// What one case must report, and its text.
-fn case(marked: &str) -> (String, Position) {
+pub(super) fn case(marked: &str) -> (String, Position) {
     let marked = marked.replace("SOUND", SOUND);
     let before = &marked[..marked.find('§').unwrap()];
     let position = Position {
@@ -497,6 +535,35 @@ fn each_mistake_is_shown_alone_in_its_place() {
         "{} wrong:\n{}",
         wrong.len(),
         wrong.join("\n")
+    );
+}
+
+/// What each case shows, one after the other, in the same order: code, place, line, hint.
+#[test]
+fn each_mistake_looks_as_it_did() {
+    let mut shown = String::new();
+    for (marked, code, key) in CASES {
+        let (text, _) = case(marked);
+        let files = files(&text);
+        let mut loaded = load_at(&files, std::iter::empty(), NOW);
+        for d in findings(&loaded) {
+            assert!(d.help.is_some(), "no help: {d:#?}");
+        }
+        // Which keys wait is another matter, and changes.
+        loaded.diagnostics.forget(NotInEffect);
+        let human = render::human(&files, &loaded.diagnostics, Style::Plain);
+        let heading = format!("## {code} {key}");
+        let _ = writeln!(shown, "{}\n{human}", heading.trim_end());
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/config/broken.txt");
+    if std::env::var_os("AGP_BLESS").is_some() {
+        std::fs::write(path, &shown).unwrap();
+    }
+    let wanted = std::fs::read_to_string(path).unwrap();
+    let first = shown.lines().zip(wanted.lines()).find(|(a, b)| a != b);
+    assert!(
+        shown == wanted,
+        "{first:?}: look at `git diff tests/config/broken.txt` after `AGP_BLESS=1 cargo test --lib looks_as_it_did`"
     );
 }
 

@@ -45,6 +45,8 @@ fn tables_that_are_not_given_take_the_defaults() {
         admin: Admin {
             enabled: true,
             listen: None,
+            write_back: true,
+            patch_prefix: String::new(),
             time_zone: jiff::tz::TimeZone::UTC,
         },
         state: State {

@@ -38,9 +38,30 @@ fn two_places_are_shown_together() {
     let text = "version = 1\n[models.a]\nroute = [\"u/x\"]\naliases = [\"b\"]\n[models.b]\nroute = [\"u/x\"]\n[upstreams.u]\nkind = \"gemini\"\n[accounts.x]\nupstream = \"u\"\napi_key = { env = \"X\" }\n";
     let shown = shown(text);
     assert!(
-        shown.contains("agp.toml:4:12") && shown.contains("first here"),
+        shown.contains("agp.toml:4:12") && shown.contains("a model here"),
         "{shown}"
     );
+}
+
+#[test]
+fn a_key_and_a_header_that_stand_twice_are_shown_twice() {
+    for (text, first) in [
+        (
+            "[server]\nmax_body = \"1MiB\"\n[log]\nlevel = \"info\"\nlevel = \"warn\"\n",
+            "5:1",
+        ),
+        (
+            "[log] # x\nlevel = \"info\"\n[server]\n[log]\nformat = \"json\"\n",
+            "2:2",
+        ),
+    ] {
+        let files = files(&format!("version = 1\n{text}"));
+        let loaded = load_at(&files, std::iter::empty(), NOW);
+        let found = findings(&loaded);
+        assert_eq!(found.len(), 1, "{found:#?}");
+        let at = files.position(&found[0].labels[0].span);
+        assert_eq!(format!("{}:{}", at.line, at.column), first, "{text}");
+    }
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! A secret as written: in clear, or where it is found.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
 use crate::base::secret::Secret;
@@ -18,11 +20,12 @@ pub(crate) enum SecretText {
     Plain(Secret),
 }
 
+/// The words that say where a secret is found.
+const FORMS: &[&str] = &["env", "file", "sealed"];
+
 impl<'de> Deserialize<'de> for SecretText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct SecretVisitor;
-
-        const FORMS: &[&str] = &["env", "file", "sealed"];
 
         impl<'de> Visitor<'de> for SecretVisitor {
             type Value = SecretText;
@@ -102,5 +105,44 @@ fn sealed(text: String) -> Result<String, String> {
         Ok(text)
     } else {
         Err("expected a sealed value: \"agp1:\" and base64, as agp seals it".to_owned())
+    }
+}
+
+impl JsonSchema for SecretText {
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let mut any: Vec<Schema> = Vec::new();
+        for form in FORMS {
+            let (description, pattern) = match *form {
+                "env" => (
+                    "name of an environment variable",
+                    "^[A-Za-z_][A-Za-z0-9_]*$",
+                ),
+                "file" => ("path of a file that holds it, trimmed; watched", "^.+$"),
+                _ => (
+                    "an age-encrypted value, as agp seals it",
+                    "^agp1:[A-Za-z0-9+/=]+$",
+                ),
+            };
+            any.push(json_schema!({
+                "type": "object",
+                "properties": { (*form): { "description": description, "type": "string", "pattern": pattern } },
+                "required": [form],
+                "additionalProperties": false,
+            }));
+        }
+        any.push(json_schema!({
+            "description": "in clear, which `agp validate` warns of",
+            "type": "string",
+            "pattern": "\\S",
+        }));
+        json_schema!({
+            "description": "a secret: `{ env = \"NAME\" }`, `{ file = \"path\" }`, `{ sealed = \"agp1:...\" }`, or in clear",
+            "anyOf": any,
+            "examples": [{ "env": "NAME" }],
+        })
     }
 }

@@ -1,7 +1,9 @@
 //! A model's `thinking`.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
 use crate::ir::{Effort, ThinkingDefault};
@@ -70,5 +72,35 @@ impl<'de> Deserialize<'de> for Thinking {
         }
 
         deserializer.deserialize_any(ThinkingVisitor)
+    }
+}
+
+impl JsonSchema for Thinking {
+    fn schema_name() -> Cow<'static, str> {
+        "Thinking".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut level = generator.subschema_for::<Effort>();
+        level.insert("not".to_owned(), json_schema!({ "const": "none" }).into());
+        json_schema!({
+            "description": "where the client says nothing of thinking: a budget of tokens, a level, or \"off\"",
+            "anyOf": [
+                { "type": "string", "const": "off" },
+                {
+                    "type": "object",
+                    "properties": { "budget": { "description": "tokens", "type": "integer", "minimum": 1, "maximum": u32::MAX } },
+                    "required": ["budget"],
+                    "additionalProperties": false,
+                },
+                {
+                    "type": "object",
+                    "properties": { "level": level },
+                    "required": ["level"],
+                    "additionalProperties": false,
+                },
+            ],
+            "examples": [{ "budget": 8192 }, { "level": "high" }, "off"],
+        })
     }
 }

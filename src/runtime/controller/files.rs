@@ -8,7 +8,7 @@ use crate::config::model::Config;
 use crate::config::secret::{self, Reference, Resolver};
 use crate::config::source::Files;
 use crate::config::watch::WatchSet;
-use crate::config::{self, render};
+use crate::config::{self, Loaded, render};
 use crate::runtime::build::{Context, build};
 use crate::runtime::keyring::Keyring;
 use crate::runtime::registry::Registry;
@@ -54,6 +54,11 @@ pub struct Unreadable {
 pub fn read(root: &Path) -> Result<Read, Box<Unreadable>> {
     let files = Files::read(root);
     let loaded = config::load(&files, environment());
+    taken(root, files, loaded)
+}
+
+/// Files and what they say.
+pub(super) fn taken(root: &Path, files: Files, loaded: Loaded) -> Result<Read, Box<Unreadable>> {
     let lines = |severity| {
         let of = loaded
             .diagnostics

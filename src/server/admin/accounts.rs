@@ -19,12 +19,10 @@ fn account(gateway: &Gateway, params: &Params) -> Result<Arc<AccountState>, Refu
         return Ok(Arc::clone(account));
     }
     Err(if snapshot.config.accounts.contains_key(name) {
-        let message =
-            format!("account `{name}` has `enabled = false` in the file: set it to true there");
-        Refusal {
-            status: http::StatusCode::CONFLICT,
-            message,
-        }
+        let message = format!(
+            "account `{name}` has `enabled = false` in the file: `agp account enable {name}` changes that"
+        );
+        Refusal::of(http::StatusCode::CONFLICT, message)
     } else {
         Refusal::not_found(format!("there is no account `{name}` in the file"))
     })

@@ -17,10 +17,10 @@ pub(super) fn explain(gateway: &Gateway, params: &Params) -> Result<Value, Refus
         Ok(None) => Err(Refusal::not_found(format!(
             "there is no request `{id}` in the log: it still runs, had no valid key, or is no longer kept"
         ))),
-        Err(error) => Err(Refusal {
-            status: http::StatusCode::SERVICE_UNAVAILABLE,
-            message: error.to_string(),
-        }),
+        Err(error) => Err(Refusal::of(
+            http::StatusCode::SERVICE_UNAVAILABLE,
+            error.to_string(),
+        )),
     }
 }
 

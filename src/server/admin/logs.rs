@@ -58,10 +58,7 @@ pub(super) fn logs(gateway: &Gateway, params: &Params) -> Result<Value, Refusal>
 }
 
 fn unavailable(error: &StoreError) -> Refusal {
-    Refusal {
-        status: StatusCode::SERVICE_UNAVAILABLE,
-        message: error.to_string(),
-    }
+    Refusal::of(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
 }
 
 fn filter(params: &Params, now: Timestamp) -> Result<Filter, Refusal> {

@@ -42,9 +42,9 @@ pub(super) fn reload(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
     // Neither fails but while the gateway stops.
     let asked = gateway.controller.blocking_send(Message::Reload(answer));
     let outcome = asked.ok().and_then(|()| outcome.blocking_recv().ok());
-    let outcome = outcome.ok_or_else(|| Refusal {
-        status: http::StatusCode::SERVICE_UNAVAILABLE,
-        message: "the gateway is stopping: it reads its files no more".to_owned(),
+    let outcome = outcome.ok_or_else(|| {
+        let message = "the gateway is stopping: it reads its files no more";
+        Refusal::of(http::StatusCode::SERVICE_UNAVAILABLE, message)
     })?;
     Ok(match outcome {
         Outcome::Applied {

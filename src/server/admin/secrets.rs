@@ -12,6 +12,7 @@ pub(super) fn rotate(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
     let failed = |message| Refusal {
         status: http::StatusCode::SERVICE_UNAVAILABLE,
         message,
+        diff: None,
     };
     let store = &gateway.dispatcher.runtime.store;
     let wrapped = store.rewrap().map_err(|error| failed(error.to_string()))?;

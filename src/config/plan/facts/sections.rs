@@ -99,9 +99,13 @@ fn admin(admin: &Admin) -> Table {
         // These have no effect so far, and stand among the inert keys as written.
         enabled: _,
         listen: _,
+        write_back,
+        patch_prefix,
         time_zone,
     } = admin;
     let mut table = Table::default();
+    table.set("write_back", Fact::flag(*write_back));
+    table.set("patch_prefix", Fact::text(patch_prefix));
     let offset = || time_zone.to_fixed_offset().map(|offset| offset.to_string());
     let zone = (time_zone.iana_name().map(str::to_owned)).or_else(|| offset().ok());
     table.set_some("time_zone", zone.as_deref().map(Fact::text));

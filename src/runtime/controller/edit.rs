@@ -1,0 +1,302 @@
+//! An edit of the files: made and proved on their texts, everything built that it asks for, then saved, then put in force.
+//! Whatever fails before the save leaves files and snapshot as they were.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::base::time::Timestamp;
+use crate::config::diagnostic::Severity;
+use crate::config::edit::{self, Change, FileDiff, Intent, NoPatch, Patch, Refused};
+use crate::config::source::{Files, Revision};
+use crate::config::watch::vanished;
+use crate::config::write::{self, Keeper, WriteError};
+use crate::config::{self, render};
+use crate::runtime::controller::files::taken;
+use crate::runtime::controller::{Controller, Read};
+
+/// What somebody asks for.
+#[derive(Debug)]
+pub struct Ask {
+    /// What is to change.
+    pub intents: Vec<Intent>,
+    /// The revision that they saw; `None` where whatever is there now will do.
+    pub seen: Option<Revision>,
+    /// Told what became of it.
+    pub reply: oneshot::Sender<Result<Done, NotDone>>,
+}
+
+/// What became of an edit.
+#[derive(Debug)]
+pub struct Done {
+    /// Whether it changes what the files say.
+    pub changed: bool,
+    /// Why it was not saved; `None` where it was, or where there was nothing to save.
+    pub unsaved: Option<String>,
+    /// What it changes in the files, secrets masked.
+    pub diff: Vec<FileDiff>,
+    /// The same to be committed, where it was not saved.
+    pub patch: Option<Patch>,
+    /// The revision of the files as they are now.
+    pub revision: Revision,
+    /// The generation in force now.
+    pub generation: u64,
+}
+
+/// Why an edit was not made. Nothing of it holds a secret.
+#[derive(Debug)]
+pub enum NotDone {
+    /// The files are not those that were seen, or somebody saved them in the same instant.
+    Moved {
+        /// The revision of the files as they are now.
+        now: Revision,
+        /// What has changed in them since, as far as the texts before are known.
+        diff: Vec<FileDiff>,
+    },
+    /// The edit itself can't be made.
+    Refused(Refused),
+    /// The files with the edit could not be put in force.
+    Unusable(Vec<String>),
+    /// They could not be written.
+    Unwritten(WriteError),
+    /// They may not be written, and there can be no patch.
+    NoPatch {
+        /// Why they may not.
+        unsaved: String,
+        /// Why there is none.
+        error: NoPatch,
+    },
+}
+
+impl NotDone {
+    /// For people: a line, or several where there are several findings.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Moved { now, .. } => Refused::Moved { now: *now }.to_string(),
+            Self::Refused(Refused::Invalid {
+                files, diagnostics, ..
+            }) => {
+                let Self::Refused(refused) = self else {
+                    return String::new();
+                };
+                let errors = diagnostics.iter().filter(|d| d.severity == Severity::Error);
+                let lines = errors.map(|d| render::line(files, d));
+                std::iter::once(refused.to_string())
+                    .chain(lines)
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            }
+            Self::Refused(refused) => refused.to_string(),
+            Self::Unusable(errors) => errors.join("\n"),
+            Self::Unwritten(error) => error.to_string(),
+            Self::NoPatch { unsaved, error } => format!("{unsaved}; {error}"),
+        }
+    }
+}
+
+/// An edit that can be saved.
+struct Draft {
+    before: Files,
+    change: Change,
+    read: Arc<Read>,
+    done: Done,
+}
+
+impl Controller {
+    /// Does it, or changes nothing, and tells.
+    pub(super) async fn edit(&mut self, ask: Ask) {
+        let words: Vec<String> = ask.intents.iter().map(ToString::to_string).collect();
+        let done = self.edited(ask.intents, ask.seen).await;
+        match &done {
+            Ok(done) if done.changed && done.unsaved.is_none() => {
+                tracing::info!(edit = words.join("; "), revision = %done.revision, "files edited");
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::info!(edit = words.join("; "), "not edited: {}", error.message());
+            }
+        }
+        // Whoever asked may have gone.
+        let _ = ask.reply.send(done);
+    }
+
+    async fn edited(
+        &mut self,
+        intents: Vec<Intent>,
+        seen: Option<Revision>,
+    ) -> Result<Done, NotDone> {
+        let desk = self.desk();
+        let drafted = aside(move || desk.draft(&intents, seen)).await?;
+        let draft = match drafted {
+            Ok(draft) => draft,
+            Err(done) => return Ok(done),
+        };
+        let Draft {
+            before,
+            change,
+            read,
+            mut done,
+        } = draft;
+        let ready = self.ready(&read).await.map_err(NotDone::Unusable)?;
+        let (desk, after) = (self.desk(), read.files.clone());
+        let unsaved = aside(move || desk.save(&before, &after, &change)).await?;
+        if let Some((why, patch)) = unsaved {
+            done.unsaved = Some(why);
+            done.patch = Some(patch);
+            return Ok(done);
+        }
+        self.watcher.update(read.watch.clone());
+        done.revision = read.files.revision();
+        self.enact(read, ready);
+        done.generation = self.runtime.snapshot().generation;
+        Ok(done)
+    }
+
+    fn desk(&self) -> Desk {
+        Desk {
+            root: self.places.root.clone(),
+            state: self.places.state_dir.join(&self.present.config.state.path),
+            present: Arc::clone(&self.present),
+            previous: self.previous.clone(),
+            generation: self.runtime.snapshot().generation,
+        }
+    }
+}
+
+/// Runs what reads and writes files off the threads that serve.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, NotDone> + Send + 'static,
+) -> Result<T, NotDone> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|e| Err(NotDone::Unusable(vec![e.to_string()])))
+}
+
+/// What an edit needs to know of what is in force.
+struct Desk {
+    root: PathBuf,
+    /// The state folder.
+    state: PathBuf,
+    present: Arc<Read>,
+    previous: Option<Arc<Read>>,
+    generation: u64,
+}
+
+impl Desk {
+    /// Makes the edit on the files as they are now; done already where there is nothing to save.
+    fn draft(
+        self,
+        intents: &[Intent],
+        seen: Option<Revision>,
+    ) -> Result<Result<Draft, Done>, NotDone> {
+        let files = Files::read(&self.root);
+        let seen = seen.unwrap_or_else(|| files.revision());
+        if files.revision() != seen || !vanished(&self.present.files, &files).is_empty() {
+            return Err(self.moved(&files, seen));
+        }
+        let now = Timestamp::now();
+        let edited = edit::edit(&files, &config::environment(), seen, intents, now);
+        let edited = edited.map_err(NotDone::Refused)?;
+        let mut done = Done {
+            changed: edited.loaded.config != config_of(&files, now),
+            unsaved: None,
+            diff: Vec::new(),
+            patch: None,
+            revision: files.revision(),
+            generation: self.generation,
+        };
+        if !done.changed {
+            return Ok(Err(done));
+        }
+        done.diff = edit::diff(&files, &edited.files);
+        if !self.present.config.admin.write_back {
+            let why = "`admin.write_back` is false".to_owned();
+            done.patch = Some(self.patch(&files, &edited.files, &why)?);
+            done.unsaved = Some(why);
+            return Ok(Err(done));
+        }
+        let [change] = edited.changes.as_slice() else {
+            return Err(NotDone::Unusable(vec![
+                "this changes several files at once: change them by hand".to_owned(),
+            ]));
+        };
+        let change = change.clone();
+        let read = taken(&self.root, edited.files, edited.loaded);
+        let read = read.map_err(|unreadable| NotDone::Unusable(unreadable.errors))?;
+        Ok(Ok(Draft {
+            before: files,
+            change,
+            read: Arc::new(read),
+            done,
+        }))
+    }
+
+    /// Saves it; where the file can't be written, why, and the patch.
+    fn save(
+        self,
+        before: &Files,
+        after: &Files,
+        change: &Change,
+    ) -> Result<Option<(String, Patch)>, NotDone> {
+        let keeper = Kept(&self.state);
+        let (old, new) = (change.before.as_bytes(), change.after.as_bytes());
+        match write::save(&change.path, old, new, &keeper) {
+            Ok(_) => Ok(None),
+            Err(WriteError::Conflict(_)) => {
+                let now = Files::read(&self.root);
+                Err(NotDone::Moved {
+                    now: now.revision(),
+                    diff: edit::diff(before, &now),
+                })
+            }
+            Err(error @ WriteError::ReadOnly { .. }) => {
+                let why = error.to_string();
+                let patch = self.patch(before, after, &why)?;
+                Ok(Some((why, patch)))
+            }
+            Err(error) => Err(NotDone::Unwritten(error)),
+        }
+    }
+
+    /// The files are others than those of the revision `seen`, whose texts are known if it is the one in force or the one
+    /// before.
+    fn moved(&self, files: &Files, seen: Revision) -> NotDone {
+        let mut known = std::iter::once(&self.present).chain(&self.previous);
+        let known = known.find(|read| read.files.revision() == seen);
+        let diff = known.map(|read| edit::diff(&read.files, files));
+        NotDone::Moved {
+            now: files.revision(),
+            diff: diff.unwrap_or_default(),
+        }
+    }
+
+    fn patch(&self, before: &Files, after: &Files, why: &str) -> Result<Patch, NotDone> {
+        let prefix = &self.present.config.admin.patch_prefix;
+        edit::patch(before, after, prefix).map_err(|error| NotDone::NoPatch {
+            unsaved: why.to_owned(),
+            error,
+        })
+    }
+}
+
+/// What the files say as they are.
+fn config_of(files: &Files, now: Timestamp) -> Option<config::model::Config> {
+    let env = config::environment().into_iter();
+    config::load_at(files, env, now).config
+}
+
+/// The old text of a file that can only be written in place, in the state folder.
+struct Kept<'d>(&'d Path);
+
+impl Keeper for Kept<'_> {
+    fn keep(&self, path: &Path, text: &[u8]) -> io::Result<()> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        // Made with mode 0600, as temporary files are.
+        let mut file = tempfile::NamedTempFile::new_in(self.0)?;
+        file.write_all(text)?;
+        file.as_file().sync_all()?;
+        file.persist(self.0.join(format!("before-edit-{name}")))?;
+        std::fs::File::open(self.0)?.sync_all()
+    }
+}
