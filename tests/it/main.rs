@@ -56,6 +56,8 @@ mod reload;
 #[cfg(test)]
 mod rolling;
 #[cfg(test)]
+mod sealed;
+#[cfg(test)]
 mod signatures;
 #[cfg(test)]
 mod slots;
