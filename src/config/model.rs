@@ -245,7 +245,7 @@ pub struct Upstream {
     /// The operator's OAuth client, for kinds that need one.
     pub oauth: Option<OAuth>,
     /// Headers sent with each call, names in lower case.
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, Secret>,
     /// Header and envelope field; `agp/<version>` where none is given.
     pub user_agent: String,
     /// The client metadata of kind antigravity; the neutral block where none is given.

@@ -22,7 +22,7 @@ use crate::config::value::SEALED;
 
 pub use file::Turn;
 pub use recipients::{Recipients, find, named, named_in};
-pub(crate) use recipients::{holds_identity, parse as parse_recipient};
+pub(crate) use recipients::{holds_identity, is_age, parse as parse_recipient};
 pub use renew::{Left, Renewed, renew};
 
 /// What is wrong with the identity or with what it should open. No message holds a secret.

@@ -46,6 +46,8 @@ mod metrics;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
+mod planted;
+#[cfg(test)]
 mod pool;
 #[cfg(test)]
 mod queue;

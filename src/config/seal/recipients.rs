@@ -114,18 +114,20 @@ pub fn named_in(sealed: &str) -> Vec<String> {
         .map_or(Vec::new(), |cipher| named(&cipher))
 }
 
+/// Whether these are the bytes of an age file, as far as its first line tells.
+pub(crate) fn is_age(cipher: &[u8]) -> bool {
+    cipher.starts_with(MAGIC.as_bytes())
+}
+
 /// Every sealed value in a text and where it begins, in comments too. A mere `agp1:...` is none.
 pub fn find(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.match_indices(SEALED).filter_map(|(at, _)| {
         let body = &text[at + SEALED.len()..];
         let end = body.find(|c: char| !(c.is_ascii_alphanumeric() || "+/=".contains(c)));
         let body = &body[..end.unwrap_or(body.len())];
-        let is_age = || {
-            let cipher = STANDARD.decode(body);
-            cipher.is_ok_and(|cipher| cipher.starts_with(MAGIC.as_bytes()))
-        };
+        let is_sealed = || STANDARD.decode(body).is_ok_and(|cipher| is_age(&cipher));
         let sealed = &text[at..at + SEALED.len() + body.len()];
-        (body.len() >= MIN_BODY && is_age()).then_some((at, sealed))
+        (body.len() >= MIN_BODY && is_sealed()).then_some((at, sealed))
     })
 }
 
