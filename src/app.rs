@@ -3,6 +3,8 @@
 pub mod log;
 mod opening;
 
+pub use opening::mend;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,15 +18,13 @@ use crate::base::task::Tasks;
 use crate::base::time::Timestamp;
 use crate::config::diagnostic::Severity;
 use crate::config::model::Config;
-use crate::config::secret;
 use crate::dispatch::Dispatcher;
 use crate::dispatch::replay::Replay;
 use crate::runtime::controller::{Controller, Message, Places, Read, Surroundings, wire};
-use crate::runtime::keyring::Keyring;
 use crate::runtime::registry::Registry;
 use crate::runtime::{Runtime, jobs};
 use crate::server::listener::{Bound, Listener};
-use crate::server::{Gateway, metrics_route, routes, socket};
+use crate::server::{Gateway, admin_listener_routes, metrics_route, routes, socket};
 use crate::store::{Retention, Store};
 
 /// How long the end waits for the disk.
@@ -35,6 +35,7 @@ pub struct App {
     gateway: Arc<Gateway>,
     listener: Arc<Listener>,
     metrics: Arc<Listener>,
+    admin: Arc<Listener>,
     tasks: Tasks,
     messages: mpsc::Sender<Message>,
 }
@@ -43,6 +44,7 @@ pub struct App {
 struct Outside {
     listener: Arc<Listener>,
     metrics: Arc<Listener>,
+    admin: Arc<Listener>,
     log: Option<LogHandle>,
     store: Store,
 }
@@ -55,12 +57,9 @@ impl Surroundings for Outside {
         };
         let bound: Option<Bound> = self.listener.bind(config.server.listen)?;
         let listener = Arc::clone(&self.listener);
-        let wanted = config.server.metrics;
-        let measured = wanted
-            .map(|at| self.metrics.bind(at))
-            .transpose()?
-            .flatten();
-        let metrics = Arc::clone(&self.metrics);
+        let metrics = moved(&self.metrics, config.server.metrics)?;
+        let admin = config.admin.listen.filter(|_| config.admin.enabled);
+        let admin = moved(&self.admin, admin)?;
         let store = self.store.clone();
         let retention = retention(config);
         let accounts = config.accounts.keys().cloned().collect();
@@ -73,13 +72,24 @@ impl Surroundings for Outside {
             if let Some(bound) = bound {
                 listener.serve(bound);
             }
-            match (wanted, measured) {
-                (_, Some(bound)) => metrics.serve(bound),
-                (None, None) => metrics.leave(),
-                (Some(_), None) => {}
-            }
+            metrics();
+            admin();
         }))
     }
+}
+
+/// What moves a listener that may be nowhere to where it is wanted.
+fn moved(
+    listener: &Arc<Listener>,
+    wanted: Option<SocketAddr>,
+) -> Result<impl FnOnce() + Send + use<>, String> {
+    let bound = wanted.map(|at| listener.bind(at)).transpose()?.flatten();
+    let listener = Arc::clone(listener);
+    Ok(move || match (wanted, bound) {
+        (_, Some(bound)) => listener.serve(bound),
+        (None, None) => listener.leave(),
+        (Some(_), None) => {}
+    })
 }
 
 impl App {
@@ -93,14 +103,8 @@ impl App {
         tasks: Tasks,
         log: Option<LogHandle>,
     ) -> Result<Self, String> {
-        tell(&read.remarks);
         let state = places.state_dir.join(&read.config.state.path);
-        let identity = secret::identity_path(&read.config, &places.state_dir);
-        let keyring = Keyring::open(
-            &identity,
-            secret::has_sealed(&read.secrets),
-            &read.config.secrets.recipients,
-        )?;
+        let keyring = opening::keyring(&read, &places)?;
         let store = opening::open(
             &state,
             Arc::clone(&keyring),
@@ -108,6 +112,9 @@ impl App {
             read.config.server.drain_timeout,
         )
         .await?;
+        let read = opening::whole(read, &places, &store).await?;
+        keyring.set_recipients(&read.config.secrets.recipients);
+        tell(&read.remarks);
         let mut learned = store.load().map_err(|e| e.to_string())?;
         let registry = Registry::new(store.clone(), tasks.clone(), &mut learned);
         let generation = store.next_generation().await;
@@ -134,11 +141,13 @@ impl App {
             ready: AtomicBool::new(false),
             public: Arc::default(),
             metrics: Arc::default(),
+            admin: Arc::default(),
         });
-        let (listener, metrics) = listeners(&gateway, &tasks);
+        let [listener, metrics, admin] = listeners(&gateway, &tasks);
         let outside = Outside {
             listener: Arc::clone(&listener),
             metrics: Arc::clone(&metrics),
+            admin: Arc::clone(&admin),
             log,
             store: store.clone(),
         };
@@ -163,6 +172,7 @@ impl App {
             gateway,
             listener,
             metrics,
+            admin,
             tasks,
             messages,
         })
@@ -176,6 +186,11 @@ impl App {
     /// Where metrics are asked for now; `None` where only the admin socket tells them.
     pub fn metrics_addr(&self) -> Option<SocketAddr> {
         self.metrics.door().addr()
+    }
+
+    /// Where the admin API is now, if not where clients connect.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin.door().addr()
     }
 
     /// What handlers use; for tests.
@@ -234,6 +249,7 @@ impl App {
         }
         self.listener.close();
         self.metrics.close();
+        self.admin.close();
         self.tasks.drain().cancel();
         self.tasks.force().cancel();
         if tokio::time::timeout(Duration::from_secs(3), self.tasks.wait())
@@ -262,8 +278,8 @@ fn tell(remarks: &[(Severity, String)]) {
     }
 }
 
-/// The two listeners, neither of them bound.
-fn listeners(gateway: &Arc<Gateway>, tasks: &Tasks) -> (Arc<Listener>, Arc<Listener>) {
+/// The three listeners, none of them bound: for clients, of the metrics, of the admin API.
+fn listeners(gateway: &Arc<Gateway>, tasks: &Tasks) -> [Arc<Listener>; 3] {
     let public = Listener::new(
         "server.listen",
         routes(gateway),
@@ -276,7 +292,13 @@ fn listeners(gateway: &Arc<Gateway>, tasks: &Tasks) -> (Arc<Listener>, Arc<Liste
         Arc::clone(&gateway.metrics),
         tasks.clone(),
     );
-    (public, metrics)
+    let admin = Listener::new(
+        "admin.listen",
+        admin_listener_routes(gateway),
+        Arc::clone(&gateway.admin),
+        tasks.clone(),
+    );
+    [public, metrics, admin]
 }
 
 async fn stop_signal(term: &mut Signal, interrupt: &mut Signal) {

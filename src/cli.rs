@@ -139,14 +139,14 @@ impl Command {
             Self::Seal(args) => Some(&mut args.serve),
             Self::Unseal(args) => Some(&mut args.serve),
             Self::Rotate(args) => Some(&mut args.serve),
-            Self::Status(args) => Some(&mut args.serve),
-            Self::Plan(args) => Some(&mut args.serve),
-            Self::Reload(args) => Some(&mut args.serve),
+            Self::Status(args) => Some(&mut args.at.serve),
+            Self::Plan(args) => Some(&mut args.at.serve),
+            Self::Reload(args) => Some(&mut args.at.serve),
             Self::Account(args) => Some(args.serve_args()),
-            Self::Pick(args) => Some(&mut args.serve),
-            Self::Explain(args) => Some(&mut args.serve),
+            Self::Pick(args) => Some(&mut args.at.serve),
+            Self::Explain(args) => Some(&mut args.at.serve),
             Self::Key(args) => args.serve_args(),
-            Self::Logs(args) => Some(&mut args.serve),
+            Self::Logs(args) => Some(&mut args.at.serve),
             Self::State(args) => Some(&mut args.serve),
             Self::Healthcheck(args) => Some(&mut args.serve),
             Self::Demo(_)
@@ -222,8 +222,8 @@ pub fn main() -> ExitCode {
         }
         Command::Schema(args) => schema::run(&args, &mut out),
         Command::Key(key::Args {
-            command: key::Command::New { name },
-        }) => key::run(&name, &mut out, &mut err),
+            command: key::Command::New { name, admin },
+        }) => key::run(&name, admin, &mut out, &mut err),
         Command::HashPassword(args) => {
             let input = std::io::stdin();
             let terminal = input.is_terminal();

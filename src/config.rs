@@ -82,7 +82,7 @@ pub fn load_at(
     env: impl Iterator<Item = (String, String)>,
     now: Timestamp,
 ) -> Loaded {
-    with_tree(files, env, now).0
+    load_parsed(files, decode::parse(files), env, now).0
 }
 
 /// [`load`], and every value that is then in force with where it came from; none where there is an error.
@@ -90,7 +90,7 @@ pub fn effective(
     files: &Files,
     env: impl Iterator<Item = (String, String)>,
 ) -> (Loaded, Vec<Setting>) {
-    let (loaded, tree) = with_tree(files, env, Timestamp::now());
+    let (loaded, tree) = load_parsed(files, decode::parse(files), env, Timestamp::now());
     let settings = loaded
         .config
         .as_ref()
@@ -98,12 +98,26 @@ pub fn effective(
     (loaded, settings.unwrap_or_default())
 }
 
-fn with_tree(
+/// Where the state and the identity are by these files, which may have errors: `state.path` and `secrets.identity`, or their
+/// defaults where they can't be read.
+pub fn whereabouts(
     files: &Files,
+    env: impl Iterator<Item = (String, String)>,
+) -> (PathBuf, PathBuf) {
+    let mut parsed = decode::parse(files);
+    overlay::apply(&mut parsed.tree, env);
+    let raw = decode::decode(&parsed.tree);
+    let config = check::check(&raw, &parsed.tree, files, Timestamp::now()).config;
+    (config.state.path, config.secrets.identity)
+}
+
+/// [`load_at`] for files that are parsed already, with the tree under the environment's values.
+fn load_parsed(
+    files: &Files,
+    mut parsed: decode::Parsed,
     env: impl Iterator<Item = (String, String)>,
     now: Timestamp,
 ) -> (Loaded, Node) {
-    let mut parsed = decode::parse(files);
     let mut found = std::mem::take(&mut parsed.diagnostics);
     let overlaid = overlay::apply(&mut parsed.tree, env);
     let raw = decode::decode(&parsed.tree);

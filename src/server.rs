@@ -18,6 +18,7 @@ use std::sync::atomic::AtomicBool;
 use http::HeaderMap;
 use tokio::sync::mpsc;
 use warp::filters::BoxedFilter;
+use warp::path::FullPath;
 use warp::reply::Response;
 use warp::{Filter, Rejection, Reply};
 
@@ -25,6 +26,7 @@ use crate::base::error::{Error, ErrorKind};
 use crate::base::id::RequestId;
 use crate::dispatch::Dispatcher;
 use crate::runtime::controller::Message;
+use crate::server::admin::remote::{self, Asked, At};
 use crate::server::listener::Door;
 use crate::wire::front::Front;
 
@@ -40,6 +42,8 @@ pub struct Gateway {
     pub public: Arc<Door>,
     /// Where metrics are asked for.
     pub metrics: Arc<Door>,
+    /// Where the admin API is, if not where clients connect.
+    pub admin: Arc<Door>,
 }
 
 /// The one route of the listener of `server.metrics`: open to whoever connects, which is why it has an address of its own.
@@ -50,6 +54,59 @@ pub fn metrics_route(gateway: &Arc<Gateway>) -> BoxedFilter<(Response,)> {
         .then(metrics::scrape);
     let nothing = warp::any().map(reply::no_metrics);
     page.or(nothing).unify().boxed()
+}
+
+/// Every route of the listener of `admin.listen`.
+pub fn admin_listener_routes(gateway: &Arc<Gateway>) -> BoxedFilter<(Response,)> {
+    admin_routes(gateway, At::Admin)
+        .or(probes(gateway))
+        .unify()
+        .or(warp::any().map(reply::no_admin))
+        .unify()
+        .boxed()
+}
+
+/// The admin operations and the metrics, as far as they are at this listener.
+fn admin_routes(gateway: &Arc<Gateway>, at: At) -> BoxedFilter<(Response,)> {
+    let served = with(gateway).and_then(move |gateway: Arc<Gateway>| {
+        let config = &gateway.dispatcher.runtime.snapshot().config;
+        let served = remote::served(&config.admin, at);
+        std::future::ready(if served {
+            Ok(gateway)
+        } else {
+            Err(warp::reject::not_found())
+        })
+    });
+    let asked = warp::method()
+        .and(warp::path::full())
+        .and(warp::query::raw().or(warp::any().map(String::new)).unify())
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::optional())
+        .map(
+            move |method, path: FullPath, query: String, headers, peer| {
+                let uri = format!("{}?{query}", path.as_str());
+                Asked {
+                    at,
+                    method,
+                    uri: uri.parse().unwrap_or_default(),
+                    headers,
+                    peer,
+                }
+            },
+        );
+    let operations = warp::path("admin")
+        .and(warp::path("api"))
+        .and(warp::path("v1"))
+        .and(served.clone())
+        .and(asked)
+        .and(warp::body::stream())
+        .then(remote::operation);
+    let metrics = warp::path!("metrics")
+        .and(warp::get())
+        .and(served)
+        .and(asked)
+        .then(remote::scrape);
+    operations.or(metrics).unify().boxed()
 }
 
 /// Every route of the public listener.
@@ -72,11 +129,14 @@ pub fn routes(gateway: &Arc<Gateway>) -> BoxedFilter<(Response,)> {
         .unify()
         .boxed(),
     );
+    let admin = admin_routes(gateway, At::Clients);
     // For clients that leave out `/v1` (original.md section 3).
     let bare = chat(gateway, Front::Anthropic, warp::path!("messages").boxed());
     v1.or(bare)
         .unify()
         .or(probes(gateway))
+        .unify()
+        .or(admin)
         .unify()
         .or(page())
         .unify()

@@ -14,6 +14,7 @@ mod crypt;
 mod fault;
 mod holder;
 mod index;
+mod journal;
 mod log;
 mod migrate;
 mod open;
@@ -48,6 +49,7 @@ use crate::base::time::Timestamp;
 pub use body::{BodyDraft, BodyPart, BodyRecord, MAX_BODY, Redact};
 pub use crypt::KeyWrap;
 pub use holder::Holder;
+pub use journal::{JournalFile, JournalRecord};
 pub use log::{Cursor, Filter, LogPage, MAX_PAGE, StatusFilter};
 pub use record::{
     AccountRecord, BookedRecord, BudgetOwner, BudgetRecord, CatalogModel, CatalogRecord,
@@ -354,12 +356,17 @@ impl Store {
     /// Waits for the writer's word on a blocking thread: a timer of tokio's would run ahead of the disk in tests with
     /// paused time.
     async fn wait(&self, done: Receiver<Result<(), StoreError>>) -> Result<(), StoreError> {
-        let limit = self.0.shared.options.durable_wait;
-        let outcome = tokio::task::spawn_blocking(move || done.recv_timeout(limit)).await;
-        match outcome {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(RecvTimeoutError::Timeout)) => Err(StoreError::Slow),
-            Ok(Err(RecvTimeoutError::Disconnected)) | Err(_) => Err(StoreError::Closed),
+        let store = self.clone();
+        let outcome = tokio::task::spawn_blocking(move || store.answer(&done)).await;
+        outcome.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// The writer's word. Blocks.
+    fn answer(&self, done: &Receiver<Result<(), StoreError>>) -> Result<(), StoreError> {
+        match done.recv_timeout(self.0.shared.options.durable_wait) {
+            Ok(outcome) => outcome,
+            Err(RecvTimeoutError::Timeout) => Err(StoreError::Slow),
+            Err(RecvTimeoutError::Disconnected) => Err(StoreError::Closed),
         }
     }
 

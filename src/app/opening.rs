@@ -1,11 +1,13 @@
 //! Opening the store, behind whoever has it open: a new process of a rolling restart waits for the old one to drain.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::config::{self, secret, source::Files};
+use crate::runtime::controller::{self, Places, Read};
 use crate::runtime::keyring::Keyring;
 use crate::store::{Options, Retention, Store, StoreError};
 
@@ -61,4 +63,59 @@ pub(super) async fn open(
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// The identity, where it is there.
+///
+/// # Errors
+/// As [`Keyring::open`].
+pub(super) fn keyring(read: &Read, places: &Places) -> Result<Arc<Keyring>, String> {
+    let identity = secret::identity_path(&read.config, &places.state_dir);
+    Keyring::open(&identity, secret::has_sealed(&read.secrets))
+}
+
+/// The files as read, or read again where the last run had left half an edit in them, which is finished or undone first.
+///
+/// # Errors
+/// All errors of the files then.
+pub(super) async fn whole(read: Read, places: &Places, store: &Store) -> Result<Read, String> {
+    let (store, root) = (store.clone(), places.root.clone());
+    let again = tokio::task::spawn_blocking(move || match controller::mend(&store, &root) {
+        Ok(None) => Ok(None),
+        Ok(Some(told)) => {
+            tracing::warn!("{told}");
+            match controller::read(&root) {
+                Ok(read) => Ok(Some(read)),
+                Err(unreadable) => Err(unreadable.errors.join("\n")),
+            }
+        }
+        // What the files say can be used: an edit from here on will say it again.
+        Err(error) => {
+            tracing::error!("{error}");
+            Ok(None)
+        }
+    });
+    let again = again.await.map_err(|e| e.to_string())??;
+    Ok(again.unwrap_or(read))
+}
+
+/// For files that can't be used: if an edit was cut off in them, finishes or undoes it, and says what was found and done.
+/// `None` where that is not the cause, or where another process has the state.
+pub async fn mend(places: &Places) -> Option<String> {
+    let places = places.clone();
+    let mended = tokio::task::spawn_blocking(move || {
+        let files = Files::read(&places.root);
+        let (state, identity) = config::whereabouts(&files, controller::environment());
+        let state: PathBuf = places.state_dir.join(state);
+        if !state.join("agp.redb").exists() {
+            return None;
+        }
+        let keyring = Keyring::open(&places.state_dir.join(identity), true).ok()?;
+        let store = Store::open(&state, keyring, Options::default()).ok()?;
+        let told = controller::mend(&store, &places.root);
+        Some((store, told.unwrap_or_else(Some)))
+    });
+    let (store, told) = mended.await.ok()??;
+    store.close().await;
+    told
 }

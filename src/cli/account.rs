@@ -101,9 +101,9 @@ pub struct All {
     /// Print the whole answer as JSON
     #[arg(long)]
     pub json: bool,
-    /// Where the configuration and the state are
+    /// Which gateway is asked
     #[command(flatten)]
-    pub serve: serve::Args,
+    pub at: ask::At,
 }
 
 impl Args {
@@ -118,7 +118,7 @@ impl Args {
             Action::Refresh(refresh) => &mut refresh.all,
             Action::Enable(switched) | Action::Disable(switched) => &mut switched.named.all,
         };
-        &mut all.serve
+        &mut all.at.serve
     }
 }
 
@@ -127,7 +127,7 @@ const PARALLEL: usize = 4;
 /// How long the gateway may take for one: longer than it gives an upstream.
 const WAIT: Duration = Duration::from_secs(40);
 
-/// Asks the running gateway over its socket.
+/// Asks the running gateway.
 ///
 /// # Errors
 /// Code 4 where no gateway runs on this state folder, code 1 where there is no such account or a refresh failed.
@@ -155,7 +155,7 @@ async fn act(
     out: &mut dyn Write,
 ) -> Result<(), Failed> {
     let path = format!("/accounts/{}{word}", ask::encoded(&named.name));
-    let value = ask::operation(&named.all.serve, method, &path).await?;
+    let value = ask::operation(&named.all.at, method, &path).await?;
     print(&named.all, &value, told, out);
     Ok(())
 }
@@ -265,7 +265,7 @@ fn left(remaining: Option<f64>) -> String {
 }
 
 async fn list(all: &All, out: &mut dyn Write) -> Result<(), Failed> {
-    let value = ask::operation(&all.serve, Method::GET, "/accounts").await?;
+    let value = ask::operation(&all.at, Method::GET, "/accounts").await?;
     print(all, &value, listed, out);
     Ok(())
 }
@@ -317,7 +317,7 @@ fn outcome(value: &Value) -> (bool, String) {
 
 async fn refreshed(name: &str, all: &All) -> Result<Value, Failed> {
     let path = format!("/accounts/{}/refresh", ask::encoded(name));
-    ask::operation_within(&all.serve, Method::POST, &path, WAIT).await
+    ask::operation_within(&all.at, Method::POST, &path, WAIT).await
 }
 
 async fn refresh_one(name: &str, all: &All, out: &mut dyn Write) -> Result<(), Failed> {
@@ -342,7 +342,7 @@ async fn refresh_one(name: &str, all: &All, out: &mut dyn Write) -> Result<(), F
 
 /// A few at a time; each account's line is printed when it is done, as one object a line with `--json`.
 async fn refresh_all(all: &All, out: &mut dyn Write) -> Result<(), Failed> {
-    let value = ask::operation(&all.serve, Method::GET, "/accounts").await?;
+    let value = ask::operation(&all.at, Method::GET, "/accounts").await?;
     let accounts = value["accounts"].as_array().into_iter().flatten();
     let names: Vec<&str> = accounts
         .filter(|account| {

@@ -1,5 +1,8 @@
-//! One HTTP request to a gateway on this machine, over TCP or its Unix socket.
+//! One HTTP request to a gateway: over its Unix socket, TCP on this machine, or its admin API elsewhere.
 
+mod remote;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +15,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 
+use crate::cli::ask::remote::Remote;
 use crate::cli::{Failed, MISTAKE, UNREACHABLE, running, serve};
 use crate::runtime::controller::Places;
 use crate::server::{admin, socket};
@@ -21,12 +25,48 @@ pub const WAIT: Duration = Duration::from_secs(10);
 /// Most of an answer that is read.
 const MAX: usize = 16 << 20;
 
-/// Asks the running gateway for an admin operation over its socket. `path` is what follows the operations' base.
+/// Which gateway is asked: the one of a state folder on this machine, or one elsewhere.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[group(skip)]
+pub struct At {
+    /// A gateway elsewhere, such as `https://gateway.example`, in place of the one on this machine
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// File with a token of the gateway's `[admin.tokens]`
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Where the configuration and the state are
+    #[command(flatten)]
+    pub serve: serve::Args,
+}
+
+impl From<serve::Args> for At {
+    fn from(serve: serve::Args) -> Self {
+        Self {
+            serve,
+            ..Self::default()
+        }
+    }
+}
+
+impl At {
+    fn remote(&self) -> Result<Option<Remote>, Failed> {
+        let Some(url) = &self.url else {
+            return match self.token_file {
+                Some(_) => Err("`--token-file` goes with `--url`".to_owned().into()),
+                None => Ok(None),
+            };
+        };
+        Ok(Some(Remote::new(url, self.token_file.as_deref())?))
+    }
+}
+
+/// Asks the running gateway for an admin operation. `path` is what follows the operations' base.
 ///
 /// # Errors
-/// Code 4 where no gateway runs on this state folder, code 1 with the gateway's own words where it refuses.
-pub async fn operation(serve: &serve::Args, method: Method, path: &str) -> Result<Value, Failed> {
-    operation_within(serve, method, path, WAIT).await
+/// Code 4 where no gateway answers, code 1 with the gateway's own words where it refuses.
+pub async fn operation(at: &At, method: Method, path: &str) -> Result<Value, Failed> {
+    operation_within(at, method, path, WAIT).await
 }
 
 /// The same for an operation that may take as long as `wait`.
@@ -34,38 +74,38 @@ pub async fn operation(serve: &serve::Args, method: Method, path: &str) -> Resul
 /// # Errors
 /// As [`operation`].
 pub async fn operation_within(
-    serve: &serve::Args,
+    at: &At,
     method: Method,
     path: &str,
     wait: Duration,
 ) -> Result<Value, Failed> {
-    told(&serve.places()?, method, path, Bytes::new(), wait).await
+    told(at, method, path, Bytes::new(), wait).await
 }
 
-/// [`operation`] for the gateway of these places, told something.
+/// [`operation`] with something told.
 ///
 /// # Errors
 /// As [`operation`].
 pub async fn told(
-    places: &Places,
+    at: &At,
     method: Method,
     path: &str,
     body: Bytes,
     wait: Duration,
 ) -> Result<Value, Failed> {
-    let socket = socket::path(&running::find(places).state);
-    let unreachable = |why: String| Failed {
-        message: format!("no gateway answers on `{}`: {why}", socket.display()),
-        code: UNREACHABLE,
+    let (whom, (status, body)) = match at.remote()? {
+        Some(remote) => {
+            let answer = remote.request(method, path, body, wait, MAX).await?;
+            (format!("at {}", remote.url()), answer)
+        }
+        None => over_socket(&at.serve.places()?, method, path, body, wait).await?,
     };
-    let stream = UnixStream::connect(&socket)
-        .await
-        .map_err(|e| unreachable(e.to_string()))?;
-    let path = format!("{}{path}", admin::BASE);
-    let (status, body) = request(stream, method, &path, body, wait)
-        .await
-        .map_err(unreachable)?;
-    let value: Value = serde_json::from_slice(&body).map_err(|e| unreachable(e.to_string()))?;
+    let Ok(value) = serde_json::from_slice::<Value>(&body) else {
+        return Err(Failed {
+            message: format!("what answers {whom} is no gateway of this kind (status {status})"),
+            code: UNREACHABLE,
+        });
+    };
     if status == 200 {
         return Ok(value);
     }
@@ -79,6 +119,30 @@ pub async fn told(
         message,
         code: MISTAKE,
     })
+}
+
+/// Whom, and what it answered.
+async fn over_socket(
+    places: &Places,
+    method: Method,
+    path: &str,
+    body: Bytes,
+    wait: Duration,
+) -> Result<(String, (u16, Bytes)), Failed> {
+    let socket = socket::path(&running::find(places).state);
+    let whom = format!("on `{}`", socket.display());
+    let unreachable = |why: String| Failed {
+        message: format!("no gateway answers {whom}: {why}"),
+        code: UNREACHABLE,
+    };
+    let stream = UnixStream::connect(&socket)
+        .await
+        .map_err(|e| unreachable(e.to_string()))?;
+    let path = format!("{}{path}", admin::BASE);
+    let answer = request(stream, method, &path, body, wait)
+        .await
+        .map_err(unreachable)?;
+    Ok((whom, answer))
 }
 
 /// A name as a segment of a path or a value of a query.

@@ -82,11 +82,14 @@ fn toml(settings: &[Setting]) -> String {
             let _ = write!(text, "\n[{table}]\n");
         }
         let line = format!("{} = {}", setting.key, setting.value);
-        let from = match &setting.source {
+        let mut from = match &setting.source {
             Source::Default => "default".to_owned(),
             Source::File { path, line } => format!("{}:{line}", path.display()),
             Source::Variable(name) => name.clone(),
         };
+        if !setting.in_effect {
+            from.push_str(", not yet in effect");
+        }
         let _ = writeln!(text, "{line:<width$} # {from}", width = COMMENT - 1);
     }
     text
@@ -97,6 +100,7 @@ struct Entry<'a> {
     key: String,
     value: &'a toml::Value,
     from: &'static str,
+    in_effect: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,6 +122,7 @@ impl<'a> From<&'a Setting> for Entry<'a> {
             key: setting.path(),
             value: &setting.value,
             from,
+            in_effect: setting.in_effect,
             file,
             line,
             variable,
@@ -162,6 +167,9 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("hunter2"));
+        let line = |key| text.lines().find(|l| l.starts_with(key)).unwrap();
+        assert!(line("max_buffered").ends_with("# default, not yet in effect"));
+        assert!(line("max_body").ends_with("# default"));
     }
 
     #[test]

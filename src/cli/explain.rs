@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::Value;
 
 use crate::base::money::{Dollars, nanos};
-use crate::cli::{Failed, ask, serve};
+use crate::cli::{Failed, ask};
 
 /// Arguments of `agp explain`.
 #[derive(Debug, Clone, clap::Args)]
@@ -24,21 +24,21 @@ pub struct Args {
     /// Print the whole answer as JSON
     #[arg(long)]
     pub json: bool,
-    /// Where the configuration and the state are
+    /// Which gateway is asked
     #[command(flatten)]
-    pub serve: serve::Args,
+    pub at: ask::At,
 }
 
-/// Asks the running gateway over its socket.
+/// Asks the running gateway.
 ///
 /// # Errors
 /// Code 4 where no gateway runs on this state folder, code 1 where it does not know the request.
 pub async fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failed> {
     let path = format!("/requests/{}", ask::encoded(&args.id));
-    let mut value = ask::operation(&args.serve, Method::GET, &path).await?;
+    let mut value = ask::operation(&args.at, Method::GET, &path).await?;
     if args.body {
         let path = format!("{path}/body");
-        value["body"] = ask::operation(&args.serve, Method::GET, &path).await?;
+        value["body"] = ask::operation(&args.at, Method::GET, &path).await?;
     }
     let mut text = if args.json {
         format!("{value:#}\n")

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use sha2::{Digest as _, Sha256};
 
 use crate::base::secret::Secret;
-use crate::cli::serve;
+use crate::cli::{ask, serve};
 
 pub use usage::run as run_usage;
 
@@ -27,15 +27,36 @@ pub struct Args {
 /// The commands of `agp key`.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
-    /// Make a key: prints it once, and the table to paste into agp.toml
-    #[command(after_help = "Example:\n  agp key new ci")]
+    /// Make a key, or a token of the admin API: prints it once, and the table to paste into agp.toml
+    #[command(after_help = "Example:\n  agp key new ci\n  agp key new --admin read plans")]
     New {
-        /// Name of the `[keys.NAME]` table
+        /// Name of the `[keys.NAME]` table, or of the token in `[admin.tokens]`
         name: String,
+        /// A token of the admin API with this role, instead of a key for clients
+        #[arg(long, value_name = "ROLE", value_enum)]
+        admin: Option<Role>,
     },
     /// Show what keys and groups have used of their limits in the running gateway
     #[command(after_help = "Example:\n  agp key usage ci")]
     Usage(UsageArgs),
+}
+
+/// What a token of the admin API may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Role {
+    /// Look at everything
+    Read,
+    /// Change things too
+    Write,
+}
+
+impl Role {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
 }
 
 /// Arguments of `agp key usage`.
@@ -46,9 +67,9 @@ pub struct UsageArgs {
     /// Print the whole answer as JSON
     #[arg(long)]
     pub json: bool,
-    /// Where the configuration and the state are
+    /// Which gateway is asked
     #[command(flatten)]
-    pub serve: serve::Args,
+    pub at: ask::At,
 }
 
 impl Args {
@@ -56,16 +77,21 @@ impl Args {
     pub fn serve_args(&mut self) -> Option<&mut serve::Args> {
         match &mut self.command {
             Command::New { .. } => None,
-            Command::Usage(args) => Some(&mut args.serve),
+            Command::Usage(args) => Some(&mut args.at.serve),
         }
     }
 }
 
-/// Makes a key. Gives the exit code: 0, or 1 where the name can't be used.
+/// Makes a key, or with a role a token. Gives the exit code: 0, or 1 where the name can't be used.
 ///
 /// # Errors
 /// Where the output can't be written or the system gives no random bytes.
-pub fn run(name: &str, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<u8> {
+pub fn run(
+    name: &str,
+    admin: Option<Role>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<u8> {
     if name.is_empty()
         || name.trim() != name
         || name.chars().count() > 128
@@ -81,14 +107,22 @@ pub fn run(name: &str, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<u
     let digest = Sha256::digest(key.expose().as_bytes());
     writeln!(
         out,
-        "# The key. It is shown this once: give it to whoever will use it.\n{}\n",
+        "# The {}. It is shown this once: give it to whoever will use it.\n{}\n",
+        if admin.is_some() { "token" } else { "key" },
         key.expose()
     )?;
-    writeln!(
-        out,
-        "# Its table, for agp.toml:\n[keys.{}]\nsha256 = \"{digest:x}\"",
-        crate::config::quote_key(name)
-    )?;
+    let name = crate::config::quote_key(name);
+    match admin {
+        None => writeln!(
+            out,
+            "# Its table, for agp.toml:\n[keys.{name}]\nsha256 = \"{digest:x}\""
+        )?,
+        Some(role) => writeln!(
+            out,
+            "# Its table, for agp.toml:\n[admin.tokens.{name}]\nsha256 = \"{digest:x}\"\nrole = \"{}\"",
+            role.as_str()
+        )?,
+    }
     Ok(0)
 }
 
@@ -122,7 +156,7 @@ mod tests {
     fn new(name: &str) -> (u8, String) {
         let mut out = Vec::new();
         let mut err = Vec::new();
-        let code = run(name, &mut out, &mut err).unwrap();
+        let code = run(name, None, &mut out, &mut err).unwrap();
         out.extend(err);
         (code, String::from_utf8(out).unwrap())
     }
@@ -158,6 +192,24 @@ mod tests {
                 crate::config::model::KeyValue::Sha256(digest)
             );
         }
+    }
+
+    #[test]
+    fn a_tokens_table_can_be_pasted_too() {
+        let mut out = Vec::new();
+        let mut err = Vec::new();
+        let code = run("ci plans", Some(Role::Read), &mut out, &mut err).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(code, 0);
+        let token = text.lines().find(|l| l.starts_with("sk-")).unwrap();
+        let table = &text[text.find("[admin.tokens.").unwrap()..];
+        let files = Files::from_texts([("agp.toml".into(), format!("version = 1\n{table}"))]);
+        let config = crate::config::load(&files, std::iter::empty())
+            .config
+            .unwrap();
+        let found = &config.admin.tokens["ci plans"];
+        assert_eq!(found.role, crate::config::model::Role::Read);
+        assert_eq!(found.sha256[..], Sha256::digest(token)[..]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::io::Write;
 use http::Method;
 use serde_json::Value;
 
-use crate::cli::{Failed, ask, serve};
+use crate::cli::{Failed, ask};
 
 /// Arguments of `agp logs`.
 #[derive(Debug, Clone, clap::Args)]
@@ -41,9 +41,9 @@ pub struct Args {
     /// How to print them
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
-    /// Where the configuration and the state are
+    /// Which gateway is asked
     #[command(flatten)]
-    pub serve: serve::Args,
+    pub at: ask::At,
 }
 
 /// How rows are printed.
@@ -55,12 +55,12 @@ pub enum Format {
     Json,
 }
 
-/// Asks the running gateway over its socket.
+/// Asks the running gateway.
 ///
 /// # Errors
 /// Code 4 where no gateway runs on this state folder, code 1 where it does not understand what is asked for.
 pub async fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failed> {
-    let value = ask::operation(&args.serve, Method::GET, &path(args)).await?;
+    let value = ask::operation(&args.at, Method::GET, &path(args)).await?;
     let text = match args.format {
         Format::Json => format!("{value:#}\n"),
         Format::Table => table(&value),

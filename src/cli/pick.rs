@@ -6,7 +6,7 @@ use std::io::Write;
 use http::Method;
 use serde_json::Value;
 
-use crate::cli::{Failed, ask, serve};
+use crate::cli::{Failed, ask};
 
 /// Arguments of `agp pick`.
 #[derive(Debug, Clone, clap::Args)]
@@ -30,12 +30,12 @@ pub struct Args {
     /// Print the whole answer as JSON
     #[arg(long)]
     pub json: bool,
-    /// Where the configuration and the state are
+    /// Which gateway is asked
     #[command(flatten)]
-    pub serve: serve::Args,
+    pub at: ask::At,
 }
 
-/// Asks the running gateway over its socket.
+/// Asks the running gateway.
 ///
 /// # Errors
 /// Code 4 where no gateway runs on this state folder, code 1 where there is no such model or key.
@@ -50,7 +50,7 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failed> {
             let _ = write!(path, "&{name}={}", ask::encoded(value));
         }
     }
-    let value = ask::operation(&args.serve, Method::GET, &path).await?;
+    let value = ask::operation(&args.at, Method::GET, &path).await?;
     let text = if args.json {
         format!("{value:#}\n")
     } else {

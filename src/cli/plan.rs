@@ -7,7 +7,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 
 use crate::base::time::Timestamp;
-use crate::cli::{FAILED, Failed, ask, serve};
+use crate::cli::{FAILED, Failed, ask};
 use crate::config::diagnostic::Severity;
 use crate::config::plan::{self, Facts, MarkKey, Plan, Risk};
 use crate::config::source::Files;
@@ -20,8 +20,8 @@ pub struct Args {
     /// The file that would be applied (default: the one that the gateway was started with)
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// What it is compared with: `running`, or a file
-    #[arg(long, value_name = "running|FILE", default_value = "running")]
+    /// What it is compared with: `running`, a file, or the address of a gateway elsewhere (as `--url`)
+    #[arg(long, value_name = "running|FILE|URL", default_value = "running")]
     pub against: String,
     /// The form of the output
     #[arg(long, value_enum, default_value_t = Format::Human)]
@@ -29,9 +29,9 @@ pub struct Args {
     /// Exit with code 3 where something is of this risk or of a higher one
     #[arg(long, value_enum, value_name = "RISK", default_value_t = FailOn::None)]
     pub fail_on: FailOn,
-    /// Where the configuration and the state are
+    /// Which gateway is asked
     #[command(flatten)]
-    pub serve: serve::Args,
+    pub at: ask::At,
 }
 
 /// The form of the output.
@@ -97,14 +97,14 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failed> {
     let (plan, before, after) = match args.against.as_str() {
         "running" => against_running(args, &key).await?,
         url if url.contains("://") => {
-            return Err(Failed::from(format!(
-                "`--against {url}`: only a file or the running gateway of this machine can be asked so far"
-            )));
+            let mut elsewhere = args.clone();
+            elsewhere.at.url = Some(url.to_owned());
+            against_running(&elsewhere, &key).await?
         }
         other => {
             let after = match &args.file {
                 Some(file) => file.clone(),
-                None => args.serve.places()?.root,
+                None => args.at.serve.places()?.root,
             };
             let before = Path::new(other);
             let (from, to) = (facts(before, &key)?, facts(&after, &key)?);
@@ -142,23 +142,25 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failed> {
 }
 
 async fn against_running(args: &Args, key: &MarkKey) -> Result<(Plan, String, String), Failed> {
-    // A file that is given may itself be the only one there is: then the gateway is its gateway.
-    let places = args.serve.places().or_else(|error| {
-        let config = args.file.clone().filter(|_| args.serve.config.is_none());
-        let of_file = serve::Args {
-            config: Some(config.ok_or(error)?),
-            state_dir: args.serve.state_dir.clone(),
-        };
-        of_file.places()
-    })?;
-    let file = args.file.as_ref().unwrap_or(&places.root);
-    let body = serde_json::to_vec(&facts(file, key)?).map_err(|e| e.to_string())?;
-    let value = ask::told(&places, Method::POST, "/plan", body.into(), ask::WAIT).await?;
+    let mut at = args.at.clone();
+    let file = match (&args.file, at.serve.places()) {
+        (Some(file), Ok(_)) => file.clone(),
+        (None, Ok(places)) => places.root,
+        // A file that is given may itself be the only one there is: then the gateway is its gateway.
+        (Some(file), Err(_)) if at.serve.config.is_none() => {
+            at.serve.config = Some(file.clone());
+            file.clone()
+        }
+        (_, Err(error)) => return Err(error.into()),
+    };
+    let body = serde_json::to_vec(&facts(&file, key)?).map_err(|e| e.to_string())?;
+    let value = ask::told(&at, Method::POST, "/plan", body.into(), ask::WAIT).await?;
     let answer: Answer = serde_json::from_value(value)
         .map_err(|e| format!("the gateway's answer can't be read: {e}"))?;
+    let whose = at.url.as_deref().unwrap_or("running");
     Ok((
         answer.plan,
-        format!("running (generation {})", answer.generation),
+        format!("{whose} (generation {})", answer.generation),
         file.display().to_string(),
     ))
 }

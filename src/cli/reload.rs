@@ -2,20 +2,18 @@
 
 use std::io::Write;
 
-use bytes::Bytes;
 use http::Method;
 use serde::Deserialize;
 
-use crate::cli::{Failed, ask, serve};
-use crate::runtime::controller::Places;
+use crate::cli::{Failed, ask};
 
 /// Arguments of `agp reload`.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "Example:\n  agp reload")]
 pub struct Args {
-    /// Where the configuration and the state are
+    /// Which gateway is asked
     #[command(flatten)]
-    pub serve: serve::Args,
+    pub at: ask::At,
 }
 
 /// What the gateway answers.
@@ -41,7 +39,7 @@ enum Answer {
 /// # Errors
 /// Code 1 with all errors where the files are refused, code 4 where no gateway runs on this state folder.
 pub async fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failed> {
-    let (text, after_restart) = reload(&args.serve.places()?).await?;
+    let (text, after_restart) = reload(&args.at).await?;
     let _ = out.write_all(text.as_bytes());
     for setting in after_restart {
         let _ = writeln!(out, "  takes effect after a restart: {setting}");
@@ -49,12 +47,12 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Does it for the gateway of these places. Gives what came of it, and the settings that take effect after a restart.
+/// Does it for this gateway. Gives what came of it, and the settings that take effect after a restart.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn reload(places: &Places) -> Result<(String, Vec<String>), Failed> {
-    let value = ask::told(places, Method::POST, "/reload", Bytes::new(), ask::WAIT).await?;
+pub async fn reload(at: &ask::At) -> Result<(String, Vec<String>), Failed> {
+    let value = ask::operation(at, Method::POST, "/reload").await?;
     let answer: Answer = serde_json::from_value(value)
         .map_err(|e| format!("the gateway's answer can't be read: {e}"))?;
     match answer {

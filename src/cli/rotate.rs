@@ -19,7 +19,7 @@ use crate::store::upkeep;
 /// Arguments of `agp rotate`.
 #[derive(Debug, Clone, clap::Args)]
 #[command(
-    after_help = "Run it after a change of `secrets.recipients`, and with --new-identity where the identity may have leaked. Stopped anywhere, nothing is lost: run it again.\n\nExamples:\n  agp rotate\n  agp rotate --new-identity"
+    after_help = "Run it after a change of `secrets.recipients`, and with --new-identity where the identity may have leaked. Stopped anywhere, nothing is lost: run it again.\n\nExample:\n  agp rotate\n  agp rotate --new-identity"
 )]
 pub struct Args {
     /// Make a new identity, and seal everything for it; the old one is kept in a file beside
@@ -122,11 +122,12 @@ fn openable(shop: &Shop, identity: &Identity) -> Result<(), Failed> {
 async fn wrap(shop: &Shop, more: &[String]) -> Result<Option<Vec<String>>, Failed> {
     if shop.has_gateway() {
         // First the files: for whom it wraps is what they say.
-        reload::reload(&shop.places).await?;
+        reload::reload(&shop.at).await?;
         let wrapped: Wrapped = shop.ask(Method::POST, "/rotate").await?;
         return Ok(wrapped.recipients);
     }
-    let keyring = Keyring::open(&shop.identity_path(), true, more)?;
+    let keyring = Keyring::open(&shop.identity_path(), true)?;
+    keyring.set_recipients(more);
     let wrapped = upkeep::rewrap(&shop.state(), &*keyring).map_err(|e| store_failed(&e, shop))?;
     Ok(wrapped.map(|wrapped| named(&wrapped)))
 }

@@ -15,7 +15,7 @@ use crate::config::{self, key_path, render};
 /// Arguments of `agp seal`.
 #[derive(Debug, Clone, clap::Args)]
 #[command(
-    after_help = "The secret is read from standard input, without the line break at its end; at a terminal it is asked for and not shown.\n\nExamples:\n  agp seal < token.txt\n  agp seal --in-place accounts.alice.refresh_token"
+    after_help = "The secret is read from standard input, without the line break at its end; at a terminal it is asked for and not shown.\n\nExample:\n  agp seal < token.txt\n  agp seal --in-place accounts.alice.refresh_token"
 )]
 pub struct Args {
     /// Seal the plain values of these keys where they stand in the files, such as `accounts.alice.refresh_token`

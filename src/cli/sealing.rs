@@ -4,7 +4,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -26,6 +25,8 @@ const WAIT: Duration = Duration::from_mins(1);
 pub struct Shop {
     /// Where they are.
     pub places: Places,
+    /// The gateway that runs with them.
+    pub at: ask::At,
     /// The files.
     pub files: Files,
     /// What they say.
@@ -59,6 +60,7 @@ impl Shop {
         };
         Ok(Self {
             places,
+            at: args.clone().into(),
             files,
             loaded,
             sealing,
@@ -164,7 +166,7 @@ impl Shop {
     /// # Errors
     /// It does not answer, or refuses.
     pub async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Failed> {
-        let value = ask::told(&self.places, method, path, Bytes::new(), WAIT).await?;
+        let value = ask::operation_within(&self.at, method, path, WAIT).await?;
         serde_json::from_value(value)
             .map_err(|e| Failed::from(format!("the gateway's answer can't be read: {e}")))
     }
@@ -174,12 +176,18 @@ impl Shop {
     /// # Errors
     /// The first file that can't be saved; those before it are.
     pub fn save(&self, changes: &[edit::Change]) -> Result<(), Failed> {
-        let keeper = Kept::new(&self.state());
+        let folder = self.state();
         for change in changes {
+            let keeper = Kept {
+                folder: &folder,
+                change,
+                file: parking_lot::Mutex::default(),
+            };
             let (old, new) = (change.before.as_bytes(), change.after.as_bytes());
             write::save(&change.path, old, new, &keeper).map_err(|e| e.to_string())?;
+            // All is well: nobody needs it.
+            drop(keeper.file.lock().take());
         }
-        keeper.forget();
         Ok(())
     }
 }
@@ -209,45 +217,32 @@ fn broken(files: &Files, loaded: &Loaded) -> Failed {
     format!("the files have errors:\n{}", lines.join("\n")).into()
 }
 
-/// The old text of a file that can only be written in place, for as long as that takes.
-struct Kept {
-    folder: PathBuf,
-    files: parking_lot::Mutex<Vec<tempfile::TempPath>>,
+/// The old text of a file that can only be written in place: beside the state for as long as that takes, and from then on
+/// where it fails.
+struct Kept<'a> {
+    folder: &'a Path,
+    change: &'a edit::Change,
+    file: parking_lot::Mutex<Option<tempfile::TempPath>>,
 }
 
-impl Kept {
-    fn new(folder: &Path) -> Self {
-        Self {
-            folder: folder.to_owned(),
-            files: parking_lot::Mutex::default(),
-        }
-    }
-
-    /// All is well: nobody needs them.
-    fn forget(&self) {
-        self.files.lock().clear();
-    }
-}
-
-impl Drop for Kept {
-    /// What is left after a failure stays.
+impl Drop for Kept<'_> {
     fn drop(&mut self) {
-        for file in self.files.get_mut().drain(..) {
+        if let Some(file) = self.file.get_mut().take() {
             let _ = file.keep();
         }
     }
 }
 
-impl Keeper for Kept {
-    fn keep(&self, path: &Path, text: &[u8]) -> io::Result<()> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
+impl Keeper for Kept<'_> {
+    fn keep(&self) -> io::Result<()> {
+        let name = self.change.path.file_name().unwrap_or_default();
         let mut file = tempfile::Builder::new()
-            .prefix(&format!("before-edit-{name}-"))
-            .tempfile_in(&self.folder)?;
-        io::Write::write_all(&mut file, text)?;
+            .prefix(&format!("before-edit-{}-", name.to_string_lossy()))
+            .tempfile_in(self.folder)?;
+        io::Write::write_all(&mut file, self.change.before.as_bytes())?;
         file.as_file().sync_all()?;
-        std::fs::File::open(&self.folder)?.sync_all()?;
-        self.files.lock().push(file.into_temp_path());
+        std::fs::File::open(self.folder)?.sync_all()?;
+        *self.file.lock() = Some(file.into_temp_path());
         Ok(())
     }
 }

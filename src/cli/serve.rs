@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::app::{App, log};
+use crate::app::{self, App, log};
 use crate::base::task::Tasks;
 use crate::config::model::{Log, LogFormat};
 use crate::runtime::controller::{self, Places, Read};
@@ -75,8 +75,20 @@ pub fn read(places: &Places) -> Result<Read, String> {
 /// A sentence for people.
 pub async fn run(args: Args, tasks: &Tasks) -> Result<(), String> {
     let places = args.places()?;
-    let read = read(&places)?;
+    let (read, mended) = match read(&places) {
+        Ok(read) => (read, None),
+        Err(errors) => match app::mend(&places).await {
+            Some(told) => {
+                let read = self::read(&places).map_err(|errors| format!("{told}\n{errors}"))?;
+                (read, Some(told))
+            }
+            None => return Err(errors),
+        },
+    };
     let log = log::start(&read.config.log)?;
+    if let Some(told) = mended {
+        tracing::warn!("{told}");
+    }
     let app = Box::pin(App::start(read, places, tasks.clone(), Some(log))).await?;
     app.run().await
 }

@@ -65,7 +65,7 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failed> {
     let read = serve::read(&places)?;
     let dir = places.state_dir.join(&read.config.state.path);
     let identity = secret::identity_path(&read.config, &places.state_dir);
-    let keys = || Keyring::open(&identity, true, &read.config.secrets.recipients);
+    let keys = || Keyring::open(&identity, true);
     let (text, outcome) = match &args.action {
         Action::Backup { file } => (backup(&dir, file).await?, Ok(())),
         Action::Restore { file } => (restore(&dir, file, &*keys()?)?, Ok(())),

@@ -5,7 +5,7 @@ use std::io::Write;
 use http::Method;
 use serde_json::Value;
 
-use crate::cli::{Failed, ask, serve};
+use crate::cli::{Failed, ask};
 
 /// Arguments of `agp status`.
 #[derive(Debug, Clone, clap::Args)]
@@ -14,17 +14,17 @@ pub struct Args {
     /// Print the whole answer as JSON
     #[arg(long)]
     pub json: bool,
-    /// Where the configuration and the state are
+    /// Which gateway is asked
     #[command(flatten)]
-    pub serve: serve::Args,
+    pub at: ask::At,
 }
 
-/// Asks the running gateway over its socket.
+/// Asks the running gateway.
 ///
 /// # Errors
 /// Code 4 where no gateway runs on this state folder.
 pub async fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failed> {
-    let value = ask::operation(&args.serve, Method::GET, "/status").await?;
+    let value = ask::operation(&args.at, Method::GET, "/status").await?;
     let text = if args.json {
         format!("{value:#}\n")
     } else {

@@ -14,7 +14,7 @@ const MAX_INPUT: u64 = 128 << 10;
 /// Arguments of `agp unseal`.
 #[derive(Debug, Clone, clap::Args)]
 #[command(
-    after_help = "Without KEY the sealed value is read from standard input. The secret goes to standard output: with a line break behind it at a terminal, else exactly as it is.\n\nExamples:\n  agp unseal accounts.alice.refresh_token\n  echo '{ sealed = \"agp1:...\" }' | agp unseal"
+    after_help = "Without KEY the sealed value is read from standard input. The secret goes to standard output: with a line break behind it at a terminal, else exactly as it is.\n\nExample:\n  agp unseal accounts.alice.refresh_token\n  echo '{ sealed = \"agp1:...\" }' | agp unseal"
 )]
 pub struct Args {
     /// The key whose sealed value is opened, such as `accounts.alice.refresh_token`

@@ -20,6 +20,7 @@ mod lines;
 mod list;
 mod literal;
 mod meaning;
+mod mention;
 mod patch;
 mod set;
 mod table;
@@ -32,13 +33,13 @@ use crate::base::time::Timestamp;
 use crate::config::diagnostic::Diagnostics;
 use crate::config::source::{Files, Revision};
 use crate::config::tree::{KeyPath, Node, Origin, Value};
-use crate::config::{Loaded, decode, load_at, overlay};
+use crate::config::{Loaded, decode, load_at, load_parsed, overlay};
 
 use docs::Docs;
 use intent::shown;
-use meaning::{Meaning, texts};
+use meaning::{Meaning, segments};
 
-pub use diff::{FileDiff, diff};
+pub use diff::{FileDiff, FileText, diff, texts};
 pub use intent::{Intent, Section};
 pub use literal::{Literal, NoValue};
 pub use patch::{NoPatch, Patch, patch};
@@ -161,7 +162,9 @@ pub fn edit(
         }
     }
     let edited = docs.files();
-    let loaded = load_at(&edited, pairs(env), now);
+    let parsed = decode::parse(&edited);
+    let said = Meaning::from(&parsed.tree);
+    let (loaded, _) = load_parsed(&edited, parsed, pairs(env), now);
     if loaded.diagnostics.has_errors() {
         return Err(Refused::Invalid {
             before: false,
@@ -169,7 +172,7 @@ pub fn edit(
             diagnostics: loaded.diagnostics,
         });
     }
-    faithful(&edited, meant, intents)?;
+    faithful(said, meant, intents)?;
     let changes = files.iter().zip(&edited).filter(|(a, b)| a.text != b.text);
     let changes = changes.map(|(before, after)| Change {
         path: before.path.clone(),
@@ -198,17 +201,27 @@ fn invalid(files: &Files, env: &BTreeMap<String, String>, now: Timestamp, before
 
 fn apply(docs: &mut Docs, intent: &Intent) -> Result<(), Refused> {
     match intent {
-        Intent::Set { path, value } => set::set(docs, &texts(path), value),
-        Intent::Remove { path } => set::remove(docs, &texts(path)),
+        Intent::Set { path, value } => set::set(docs, &segments(path), value),
+        Intent::Remove { path } => set::remove(docs, &segments(path)),
         Intent::Add {
             section,
             name,
             values,
         } => table::add(docs, *section, name, values),
         Intent::Rename { section, from, to } => table::rename(docs, *section, from, to),
-        Intent::Delete { section, name } => set::remove(docs, &[section.as_str(), name]),
-        Intent::Insert { path, at, value } => set::put(docs, &texts(path), *at, value),
-        Intent::Take { path, at } => set::take(docs, &texts(path), *at),
+        Intent::Delete {
+            section,
+            name,
+            mentions,
+        } => {
+            set::remove(docs, &[section.as_str(), name])?;
+            if *mentions {
+                mention::forget(docs, *section, name)?;
+            }
+            Ok(())
+        }
+        Intent::Insert { path, at, value } => set::put(docs, &segments(path), *at, value),
+        Intent::Take { path, at } => set::take(docs, &segments(path), *at),
     }
 }
 
@@ -225,17 +238,18 @@ fn allowed(overlaid: &Node, intent: &Intent) -> Result<(), Refused> {
         _ => None,
     };
     let mut node = overlaid;
-    let mut variable = None;
+    let (mut variable, mut is_there) = (None, true);
     for key in &path {
         let Some(child) = node.child(&(*key).into()) else {
-            return Ok(());
+            is_there = false;
+            break;
         };
         node = child;
         variable = variable.or_else(|| locked(node));
     }
     let mut below = KeyPath::default();
     decode::walk(node, &mut below, &mut |node, _| {
-        if variable.is_none() {
+        if variable.is_none() && is_there {
             variable = locked(node);
         }
     });
@@ -249,8 +263,7 @@ fn allowed(overlaid: &Node, intent: &Intent) -> Result<(), Refused> {
 }
 
 /// Whether the edited files say what was meant, and nothing else.
-fn faithful(edited: &Files, mut meant: Meaning, intents: &[Intent]) -> Result<(), Refused> {
-    let mut said = Meaning::from(&decode::parse(edited).tree);
+fn faithful(mut said: Meaning, mut meant: Meaning, intents: &[Intent]) -> Result<(), Refused> {
     if said == meant {
         return Ok(());
     }

@@ -8,6 +8,7 @@ use toml::{Table, Value as Toml};
 use crate::config::diagnostic::Span;
 use crate::config::mask::{MASK, has_user, is_secret};
 use crate::config::model::{Config, Kind};
+use crate::config::pending;
 use crate::config::schema::Shape;
 use crate::config::source::Files;
 use crate::config::tree::{KeyPath, Node, Origin, Seg, Value};
@@ -39,6 +40,8 @@ pub struct Setting {
     pub value: Toml,
     /// Where it came from.
     pub source: Source,
+    /// Whether anything uses it so far.
+    pub in_effect: bool,
 }
 
 impl Setting {
@@ -117,6 +120,7 @@ impl Walk<'_> {
             key: KeyPath(key.to_vec()).to_string(),
             value,
             source,
+            in_effect: !pending::covers(&path.keys()),
         });
     }
 

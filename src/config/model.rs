@@ -57,6 +57,8 @@ pub struct Config {
 pub struct Server {
     /// The address that clients use.
     pub listen: SocketAddr,
+    /// The address that people and links use, where it is not that of `listen`.
+    pub public_url: Option<String>,
     /// Largest request body in bytes.
     pub max_body: u64,
     /// Silence after which a stream gets a comment or ping; never zero.
@@ -102,6 +104,36 @@ pub struct Admin {
     pub patch_prefix: String,
     /// Where days and months begin.
     pub time_zone: TimeZone,
+    /// Tokens of scripts, by name.
+    pub tokens: BTreeMap<String, AdminToken>,
+}
+
+/// A token that the admin API takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminToken {
+    /// SHA-256 of the whole token.
+    pub sha256: [u8; 32],
+    /// What it may do.
+    pub role: Role,
+}
+
+/// What a caller of the admin operations may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Look.
+    Read,
+    /// Change, too.
+    Write,
+}
+
+impl Role {
+    /// As the file writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
 }
 
 /// `[state]`.

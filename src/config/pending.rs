@@ -11,22 +11,18 @@ pub(crate) use given::given;
 struct Pending(&'static str, &'static [&'static str]);
 
 const PENDING: &[Pending] = &[
-    Pending("server.public_url", &[]),
     Pending("server.max_buffered", &[]),
     Pending("server.max_connections", &[]),
     Pending("server.header_timeout", &[]),
     Pending("server.cors_origins", &[]),
     Pending("server.trusted_proxies", &[]),
     Pending("server.tls", &[]),
-    Pending("admin.enabled", &[]),
-    Pending("admin.listen", &[]),
     Pending("admin.password_hash", &[]),
     Pending("admin.password", &[]),
     Pending("admin.session_ttl", &[]),
     Pending("admin.remember_ttl", &[]),
     Pending("admin.jwt_secret", &[]),
     Pending("admin.password_as_bearer", &[]),
-    Pending("admin.tokens", &[]),
     Pending("state.history", &[]),
     Pending("state.store_responses", &[]),
     Pending("fetch.enabled", &[]),

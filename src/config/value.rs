@@ -201,7 +201,10 @@ text_value!(
 text_value!(
     /// `RUST_LOG`'s syntax.
     LogLevel(String) = |text| {
-        let ok = !text.trim().is_empty() && tracing_subscriber::EnvFilter::try_new(text).is_ok();
+        // The parser slices its text anywhere, and panics inside a character of several bytes.
+        let ok = text.is_ascii()
+            && !text.trim().is_empty()
+            && tracing_subscriber::EnvFilter::try_new(text).is_ok();
         if ok { Ok(text.to_owned()) } else {
             Err(format!(
                 "expected a level such as \"info\" or filters such as \"info,agp::pool=debug\", found \"{text}\""

@@ -3,7 +3,7 @@
 //! A file is written beside itself and then *exchanged* with what is there, where the system can: what comes out must be
 //! the bytes that the edit was made from. If somebody saved in between it is not, and is put back at once; the caller hears
 //! of a conflict. Where the system can't exchange, the file is compared once more and then replaced by a rename; where a
-//! rename is impossible too, as on a mount of a single file, it is written in place after the caller has kept the old text.
+//! rename is impossible too, as on a mount of a single file, it is written in place once a journal has the old text.
 //!
 //! Links are followed, mode and owner stay, the folder is synced. What can't be promised: a program that opened the file
 //! before the exchange without cutting it, and writes into it after the last look, writes into the old file.
@@ -15,15 +15,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use place::save;
-pub use plan::{Journal, Plan, Recovery, Step, recover, save_all};
+pub use plan::{Found, Journal, Plan, Recovered, Recovery, Step, recover, save_all};
 
 /// What [`save`] needs of its caller.
 pub trait Keeper {
-    /// Keeps a file's old text before it is written in place, where a crash in the middle would lose it.
+    /// Called before a file is written in place, where a crash in the middle would lose its old text: both texts must be
+    /// kept from then on.
     ///
     /// # Errors
-    /// Why it can't be kept; the file is then not touched.
-    fn keep(&self, path: &Path, text: &[u8]) -> io::Result<()>;
+    /// Why they can't be kept; the file is then not touched.
+    fn keep(&self) -> io::Result<()>;
 }
 
 /// How a file was saved.

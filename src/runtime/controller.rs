@@ -3,6 +3,7 @@
 
 mod edit;
 mod files;
+mod journal;
 mod outcome;
 
 use std::path::Path;
@@ -24,6 +25,7 @@ use crate::runtime::snapshot::Snapshot;
 
 pub use edit::{Ask, Done, NotDone};
 pub use files::{Places, Read, Unreadable, environment, read, wire};
+pub use journal::mend;
 pub use outcome::{Drift, Outcome, Reload, drift};
 
 /// How long an included file must stay empty or away before it counts as gone.

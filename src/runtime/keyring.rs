@@ -27,13 +27,13 @@ struct Known {
 }
 
 impl Keyring {
-    /// Reads the identity if it is there. What is wrapped is also for `more`, the recipients of the file.
+    /// Reads the identity if it is there. What is wrapped is for it alone until [`Self::set_recipients`].
     ///
     /// # Errors
     /// A file that others can read, or that holds no identity.
-    pub fn open(path: &Path, sealed: bool, more: &[String]) -> Result<Arc<Self>, String> {
+    pub fn open(path: &Path, sealed: bool) -> Result<Arc<Self>, String> {
         let identity = Identity::load_or_none(path).map_err(|e| e.to_string())?;
-        let more = more.to_vec();
+        let more = Vec::new();
         Ok(Arc::new(Self {
             path: path.to_owned(),
             known: Mutex::new(Known { identity, more }),

@@ -1,4 +1,4 @@
-//! The admin operations: one table. The Unix socket and the command line use it; the panel's routes will.
+//! The admin operations: one table. The Unix socket and HTTP with a token lead to it.
 
 mod accounts;
 mod edits;
@@ -7,25 +7,30 @@ mod keys;
 mod logs;
 mod pick;
 mod plan;
-mod secrets;
+pub mod remote;
+mod state;
 mod status;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::{Method, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
+use crate::config::model::Role;
 use crate::server::Gateway;
 
-/// What a caller must be allowed to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Look.
-    Read,
-    /// Change.
-    Write,
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// `cli:<uid>` over the socket, else `token:<name>`.
+    pub name: String,
+    /// The address that it asks from; `None` over the socket.
+    pub from: Option<IpAddr>,
+    /// What it may do.
+    pub role: Role,
 }
 
 /// One operation.
@@ -47,13 +52,19 @@ pub struct Operation {
 }
 
 /// What an operation is given: by path and query, by name, and the request's body.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Params {
     given: BTreeMap<String, String>,
     body: Bytes,
+    caller: Caller,
 }
 
 impl Params {
+    /// Who asks.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     /// The request's body; empty where it had none.
     pub fn body(&self) -> &[u8] {
         &self.body
@@ -83,6 +94,8 @@ pub struct Refusal {
     pub message: String,
     /// What has changed in the files since the caller saw them, where that is why.
     pub diff: Option<String>,
+    /// The files as they are now, where that is why: their revision, and each one's path and text, secrets masked.
+    pub present: Option<Box<Value>>,
 }
 
 impl Refusal {
@@ -97,6 +110,7 @@ impl Refusal {
             status,
             message: message.into(),
             diff: None,
+            present: None,
         }
     }
 
@@ -110,10 +124,14 @@ impl Refusal {
 
     /// What the caller is sent.
     pub fn body(&self) -> String {
-        match &self.diff {
-            Some(diff) => json!({ "error": self.message, "diff": diff }).to_string(),
-            None => json!({ "error": self.message }).to_string(),
+        let mut body = json!({ "error": self.message });
+        if let Some(diff) = &self.diff {
+            body["diff"] = json!(diff);
         }
+        if let Some(present) = &self.present {
+            body["present"] = Value::clone(present);
+        }
+        body.to_string()
     }
 
     /// 404.
@@ -281,7 +299,7 @@ pub const OPERATIONS: &[Operation] = &[
         query: &[],
         summary: "wrap the key of what is stored encrypted for the present identity and recipients",
         role: Role::Write,
-        run: secrets::rotate,
+        run: state::rotate,
     },
     Operation {
         name: "state backup",
@@ -290,16 +308,22 @@ pub const OPERATIONS: &[Operation] = &[
         query: &[],
         summary: "copy the state into a new file in the state folder, to be moved away",
         role: Role::Write,
-        run: backup,
+        run: state::backup,
     },
 ];
 
 /// Runs the operation at this method and address. Blocks: see [`Operation::run`].
 ///
 /// # Errors
-/// 404 for an unknown path, 405 for a known one with another method, 400 for a query that it does not know, else what the
-/// operation says.
-pub fn run(gateway: &Gateway, method: &Method, uri: &Uri, body: Bytes) -> Result<Value, Refusal> {
+/// 404 for an unknown path, 405 for a known one with another method, 403 for a caller who may not, 400 for a query that it
+/// does not know, else what the operation says.
+pub fn run(
+    gateway: &Gateway,
+    caller: Caller,
+    method: &Method,
+    uri: &Uri,
+    body: Bytes,
+) -> Result<Value, Refusal> {
     let path = uri.path().strip_prefix(BASE);
     let mut known = path
         .into_iter()
@@ -318,6 +342,14 @@ pub fn run(gateway: &Gateway, method: &Method, uri: &Uri, body: Bytes) -> Result
             let message = format!("this path does not take {method}");
             Refusal::of(StatusCode::METHOD_NOT_ALLOWED, message)
         })?;
+    if operation.role > caller.role {
+        let message = format!(
+            "`{}` needs a token of role write, and this one has role {}",
+            operation.name,
+            caller.role.as_str()
+        );
+        return Err(Refusal::of(StatusCode::FORBIDDEN, message));
+    }
     for pair in uri.query().unwrap_or_default().split('&') {
         let (name, value) = match pair.split_once('=') {
             Some(pair) => pair,
@@ -330,18 +362,16 @@ pub fn run(gateway: &Gateway, method: &Method, uri: &Uri, body: Bytes) -> Result
         }
         given.insert(name.to_owned(), decoded(value));
     }
-    (operation.run)(gateway, &Params { given, body })
-}
-
-/// The copy's name in the state folder.
-fn backup(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
-    match gateway.dispatcher.runtime.store.backup() {
-        Ok(path) => Ok(json!({ "file": path.file_name().map(|name| name.to_string_lossy()) })),
-        Err(error) => Err(Refusal::of(
-            StatusCode::SERVICE_UNAVAILABLE,
-            error.to_string(),
-        )),
+    if operation.role == Role::Write {
+        let Caller { name, from, .. } = &caller;
+        tracing::info!(operation = operation.name, who = name, from = ?from, "admin operation");
     }
+    let params = Params {
+        given,
+        body,
+        caller,
+    };
+    (operation.run)(gateway, &params)
 }
 
 fn decoded(text: &str) -> String {

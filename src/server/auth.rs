@@ -49,7 +49,8 @@ pub fn key(
         .ok_or_else(invalid)
 }
 
-fn bearer(text: &str) -> Option<&str> {
+/// The token of an `Authorization` header of that scheme.
+pub(super) fn bearer(text: &str) -> Option<&str> {
     let (scheme, key) = text.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }

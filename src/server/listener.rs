@@ -8,7 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use parking_lot::Mutex;
@@ -19,6 +22,7 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
 use crate::base::task::Tasks;
+use crate::server::admin::remote::Peer;
 
 /// A client that dribbles its headers is cut.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -169,13 +173,14 @@ impl Listener {
                 accepted = socket.accept() => accepted,
             };
             match accepted {
-                Ok((stream, _peer)) => {
+                Ok((stream, peer)) => {
                     // Small chunks of a stream must not wait for more.
                     let _ = stream.set_nodelay(true);
                     self.door.count.fetch_add(1, Ordering::AcqRel);
                     let guard = OpenGuard(Arc::clone(&self.door));
                     let serving = connection(
                         stream,
+                        peer,
                         self.routes.clone(),
                         close.clone(),
                         self.tasks.clone(),
@@ -197,11 +202,19 @@ impl Listener {
 
 async fn connection(
     stream: TcpStream,
+    peer: SocketAddr,
     routes: BoxedFilter<(Response,)>,
     close: CancellationToken,
     tasks: Tasks,
 ) {
-    let service = TowerToHyperService::new(warp::service(routes));
+    let routes = TowerToHyperService::new(warp::service(routes));
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        // Only the admin API tells who asks; the others' requests are spared the map.
+        if request.uri().path().starts_with("/admin/") {
+            request.extensions_mut().insert(Peer(peer));
+        }
+        routes.call(request)
+    });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)

@@ -51,6 +51,14 @@ pub fn no_metrics() -> Response {
     response
 }
 
+/// What the admin API's own address has at every other path.
+pub fn no_admin() -> Response {
+    let text = b"there is nothing at this path: the admin API is under /admin/api/v1\n";
+    let mut response = Response::new(Bytes::from_static(text).into());
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
+}
+
 fn identify(headers: &mut HeaderMap, request: RequestId) {
     if let Ok(id) = HeaderValue::try_from(request.to_string()) {
         headers.insert(REQUEST_ID, id);

@@ -14,14 +14,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 
 use crate::base::metrics::Page;
 use crate::base::task::Tasks;
-use crate::server::{Gateway, admin, metrics};
-
-/// Largest body of a request in bytes: a configuration is not larger.
-const MAX_BODY: usize = 64 << 20;
+use crate::config::model::Role;
+use crate::server::admin::{self, Caller, remote};
+use crate::server::{Gateway, metrics};
 
 /// The socket's place in the state folder.
 pub fn path(state: &Path) -> PathBuf {
@@ -49,9 +48,12 @@ pub fn serve(gateway: Arc<Gateway>, state: &Path, tasks: &Tasks) -> std::io::Res
             };
             let Ok((stream, _)) = accepted else { continue };
             let gateway = Arc::clone(&gateway);
+            let caller = caller(&stream);
             let force = own.force().clone();
             own.spawn(async move {
-                let service = service_fn(move |request| answer(Arc::clone(&gateway), request));
+                let service = service_fn(move |request| {
+                    answer(Arc::clone(&gateway), caller.clone(), request)
+                });
                 let connection =
                     http1::Builder::new().serve_connection(TokioIo::new(stream), service);
                 tokio::select! {
@@ -65,18 +67,32 @@ pub fn serve(gateway: Arc<Gateway>, state: &Path, tasks: &Tasks) -> std::io::Res
     Ok(())
 }
 
+/// Whoever may open the socket may do everything.
+fn caller(stream: &UnixStream) -> Caller {
+    let user = stream.peer_cred().map(|user| user.uid().to_string());
+    Caller {
+        name: format!("cli:{}", user.unwrap_or_else(|_| "unknown".to_owned())),
+        from: None,
+        role: Role::Write,
+    }
+}
+
 async fn answer(
     gateway: Arc<Gateway>,
+    caller: Caller,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     if (&method, uri.path()) == (&http::Method::GET, "/metrics") {
         return Ok(scraped(gateway).await);
     }
-    let body = Limited::new(request.into_body(), MAX_BODY).collect().await;
+    let body = Limited::new(request.into_body(), remote::MAX_BODY)
+        .collect()
+        .await;
     let done = match body.map(Collected::to_bytes) {
         Ok(body) => {
-            tokio::task::spawn_blocking(move || admin::run(&gateway, &method, &uri, body)).await
+            tokio::task::spawn_blocking(move || admin::run(&gateway, caller, &method, &uri, body))
+                .await
         }
         Err(error) => Ok(Err(admin::Refusal::mistake(format!(
             "the request's body can't be read: {error}"

@@ -6,6 +6,7 @@ use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::change::{Change, Item, Row};
 use super::crypt::DataKey;
+use super::journal;
 use super::open::Fault;
 use super::record::SignatureRecord;
 use super::table::{
@@ -20,9 +21,12 @@ const TOUCH_STEP_MS: i64 = 5 * 60 * 1000;
 
 /// Whether any of these must be sealed, so that a data key is needed.
 pub(super) fn needs_key(items: &[Item]) -> bool {
-    items
-        .iter()
-        .any(|item| matches!(item.change, Change::Token(_) | Change::Signature(_)))
+    items.iter().any(|item| {
+        matches!(
+            item.change,
+            Change::Token(_) | Change::Signature(_) | Change::Journal(_)
+        )
+    })
 }
 
 /// Writes the data key, wrapped.
@@ -106,6 +110,8 @@ pub(super) fn state(
                 txn.open_table(BUDGET)?.remove(&*table::budget_key(owner))?;
                 true
             }
+            Change::Journal(record) => journal::write(txn, need(key)?, record)?,
+            Change::NoJournal => journal::clear(txn)?,
         };
         lost += u64::from(!written);
     }

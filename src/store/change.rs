@@ -1,5 +1,6 @@
 //! One change of `agp.redb`, and how two changes of one row become one.
 
+use super::journal::JournalRecord;
 use super::queue::Ack;
 use super::record::{
     AccountRecord, BudgetOwner, BudgetRecord, CatalogRecord, CooldownRecord, QuotaRecord,
@@ -21,6 +22,7 @@ pub(super) enum Row {
     Catalog(UpstreamId),
     Present,
     Budget(BudgetOwner),
+    Journal,
 }
 
 /// A change of `agp.redb`.
@@ -43,6 +45,8 @@ pub(super) enum Change {
     Present(Vec<AccountId>, Timestamp),
     Budget(BudgetRecord),
     NoBudget(BudgetOwner),
+    Journal(JournalRecord),
+    NoJournal,
 }
 
 impl Change {
@@ -63,6 +67,7 @@ impl Change {
             Self::Present(..) => Row::Present,
             Self::Budget(r) => Row::Budget(r.owner.clone()),
             Self::NoBudget(owner) => Row::Budget(owner.clone()),
+            Self::Journal(_) | Self::NoJournal => Row::Journal,
         }
     }
 
@@ -71,6 +76,7 @@ impl Change {
         match self {
             Self::Signature(r) => r.weight(),
             Self::Catalog(r) => r.weight(),
+            Self::Journal(r) => r.weight(),
             Self::Present(names, _) => 200 + 64 * names.len(),
             _ => 200,
         }

@@ -10,8 +10,9 @@ use super::record::{
     StandingRecord,
 };
 use super::table::{
-    self, ACCOUNT, BUDGET, CATALOG, COOLDOWN, Grown, META, META_GENERATION, META_KEY, QUOTA,
-    SIGNATURE, SIGNATURE_BY_AGE, SIGNATURE_BY_CALL, SIGNATURE_SEEN, STANDING, Seen, TOKEN, USAGE,
+    self, ACCOUNT, BUDGET, CATALOG, COOLDOWN, Grown, JOURNAL, META, META_GENERATION, META_KEY,
+    QUOTA, SIGNATURE, SIGNATURE_BY_AGE, SIGNATURE_BY_CALL, SIGNATURE_SEEN, STANDING, Seen, TOKEN,
+    USAGE,
 };
 use super::usage::{RollUp, UsageBucket, UsageSums, quarter, quarter_start};
 use super::{Learned, Options};
@@ -26,7 +27,9 @@ pub(super) fn wrapped_key(txn: &ReadTransaction) -> Result<Option<Vec<u8>>, Faul
     let key = meta
         .get(META_KEY)?
         .and_then(|value| table::decode::<Vec<u8>>(value.value()));
-    let sealed = txn.open_table(TOKEN)?.len()? + txn.open_table(SIGNATURE)?.len()?;
+    let sealed = txn.open_table(TOKEN)?.len()?
+        + txn.open_table(SIGNATURE)?.len()?
+        + txn.open_table(JOURNAL)?.len()?;
     if key.is_none() && sealed > 0 {
         let text = "it holds encrypted values, but no data key".to_owned();
         return Err(Fault::Db(redb::Error::Corrupted(text)));

@@ -2,6 +2,8 @@
 //!
 //! Deliberately absent: the disk. The mutex is held for a few map operations only.
 
+mod asked;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::mpsc::SyncSender;
 use std::time::Instant;
@@ -161,44 +163,6 @@ impl Queue {
         true
     }
 
-    /// Asks the writer to write all that waits now.
-    pub(super) fn flush(&self, ack: Ack) {
-        let mut inner = self.inner.lock();
-        if inner.closed {
-            let _ = ack.send(Err(StoreError::Closed));
-            return;
-        }
-        inner.flushes.push(ack);
-        self.wake.notify_one();
-    }
-
-    /// Asks the writer to wrap the data key anew.
-    pub(super) fn rewrap(&self, ack: Rewrap) {
-        let mut inner = self.inner.lock();
-        if inner.closed {
-            let _ = ack.send(Err(StoreError::Closed));
-            return;
-        }
-        inner.rewraps.push(ack);
-        self.wake.notify_one();
-    }
-
-    /// Who waits for that.
-    pub(super) fn take_rewraps(&self) -> Vec<Rewrap> {
-        std::mem::take(&mut self.inner.lock().rewraps)
-    }
-
-    /// Asks the writer to look at once for rows to forget.
-    pub(super) fn ask_trim(&self) {
-        self.inner.lock().trim_asked = true;
-        self.wake.notify_one();
-    }
-
-    /// Whether [`Self::ask_trim`] was called since the last time.
-    pub(super) fn take_trim_asked(&self) -> bool {
-        std::mem::take(&mut self.inner.lock().trim_asked)
-    }
-
     /// Asks the writer to write all that waits, and to end.
     pub(super) fn close(&self) {
         self.inner.lock().closing = true;
@@ -349,11 +313,6 @@ impl Queue {
     /// How many bodies wait.
     pub(super) fn bodies(&self) -> usize {
         self.inner.lock().bodies.len()
-    }
-
-    /// Who waits for a flush.
-    pub(super) fn take_flushes(&self) -> Vec<Ack> {
-        std::mem::take(&mut self.inner.lock().flushes)
     }
 
     /// Counts changes that can't be written at all.

@@ -18,7 +18,7 @@ use crate::base::time::Timestamp;
 use crate::ir::SignatureFamily;
 
 /// The schema of `agp.redb` that this program writes.
-pub(super) const STATE_SCHEMA: u32 = 3;
+pub(super) const STATE_SCHEMA: u32 = 4;
 /// The schema of `agp-log.redb` that this program writes.
 pub(super) const LOG_SCHEMA: u32 = 3;
 
@@ -54,6 +54,8 @@ pub(super) const STANDING: TableDefinition<&str, Bytes> = TableDefinition::new("
 pub(super) const ORPHAN: TableDefinition<&str, i64> = TableDefinition::new("orphan");
 /// Owner (a key's digest behind `0`, a group's name behind `1`) to [`super::BudgetRecord`]. Since schema 3.
 pub(super) const BUDGET: TableDefinition<Bytes, Bytes> = TableDefinition::new("budget");
+/// `0` to [`super::JournalRecord`], sealed. Since schema 4.
+pub(super) const JOURNAL: TableDefinition<u64, Bytes> = TableDefinition::new("journal");
 
 /// Row number to [`super::LogRecord`] without its tries. Numbers rise in the order in which requests ended.
 pub(super) const LOG: TableDefinition<u64, Bytes> = TableDefinition::new("log_row");
@@ -99,7 +101,8 @@ pub(super) fn visit_state(visit: &mut impl Visit) -> Result<(), Fault> {
     visit.table(SIGNATURE_SEEN)?;
     visit.table(SIGNATURE_BY_AGE)?;
     visit.table(SIGNATURE_BY_CALL)?;
-    visit.table(CATALOG)
+    visit.table(CATALOG)?;
+    visit.table(JOURNAL)
 }
 
 /// The same for `agp-log.redb`.
@@ -283,7 +286,7 @@ pub(super) fn open_signature(
 }
 
 /// Version byte, then the sealed postcard.
-fn seal<T: Serialize>(
+pub(super) fn seal<T: Serialize>(
     key: &DataKey,
     table: &str,
     row: &[&[u8]],
@@ -300,7 +303,13 @@ fn seal<T: Serialize>(
     Ok(out)
 }
 
-fn open<T: DeserializeOwned>(key: &DataKey, table: &str, row: &[&[u8]], value: &[u8]) -> Option<T> {
+/// Opens what [`seal`] gave for this row.
+pub(super) fn open<T: DeserializeOwned>(
+    key: &DataKey,
+    table: &str,
+    row: &[&[u8]],
+    value: &[u8],
+) -> Option<T> {
     match value.split_first() {
         Some((&V1, sealed)) => postcard::from_bytes(&key.open(table, row, sealed)?).ok(),
         _ => None,

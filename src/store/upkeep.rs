@@ -1,6 +1,8 @@
 //! What operators do to the files: back up, put back, check, compact. All but the backup want the gateway stopped, and the
 //! lock on the file says whether it is.
 
+mod key;
+
 use std::fs::{File as Plain, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -19,8 +21,10 @@ use super::open::{Fault, File, guarded};
 use super::place::{self, FilePlace, Place as _};
 use super::record::LogRecord;
 use super::table::Visit;
-use super::{Options, StoreError, query, table, writer};
+use super::{Options, StoreError, query, table};
 use crate::base::time::Timestamp;
+
+pub use key::{rewrap, wrapped_key};
 
 /// redb's cache for these commands, in bytes.
 const CACHE: usize = 16 << 20;
@@ -258,49 +262,6 @@ fn open_key(wrapped: Option<Vec<u8>>, keys: &dyn KeyWrap) -> Result<Option<DataK
     let bytes = keys.unwrap(&wrapped).map_err(StoreError::Key)?;
     let key = DataKey::from_bytes(&bytes).map_err(StoreError::Key)?;
     Ok(Some(key))
-}
-
-/// The data key of a gateway that is stopped, wrapped; `None` where there is no store, or nothing was ever encrypted in it.
-///
-/// # Errors
-/// [`StoreError::Locked`] while a gateway runs; where the file can't be used.
-pub fn wrapped_key(dir: &Path) -> Result<Option<Vec<u8>>, StoreError> {
-    with_state(dir, |db| query::wrapped_key(&db.begin_read()?))
-}
-
-/// Wraps the data key of a gateway that is stopped anew, and gives it so; `None` where there is none.
-///
-/// # Errors
-/// [`StoreError::Locked`] while a gateway runs; where the file can't be used, or the key can't be opened or wrapped. The
-/// file is then as before.
-pub fn rewrap(dir: &Path, keys: &dyn KeyWrap) -> Result<Option<Vec<u8>>, StoreError> {
-    with_state(dir, |db| {
-        let mut txn = db.begin_write()?;
-        txn.set_quick_repair(true);
-        let wrapped = writer::rewrap(&txn, keys)?;
-        txn.commit()?;
-        Ok(wrapped)
-    })
-}
-
-/// Opens `agp.redb`, where there is one.
-fn with_state<T>(
-    dir: &Path,
-    f: impl FnOnce(&Database) -> Result<Option<T>, Fault>,
-) -> Result<Option<T>, StoreError> {
-    let path = state_path(dir);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let file = File::state(Box::new(place_of(&path)));
-    guarded(|| {
-        let db = file.place.open(false)?;
-        file.inspect(&db)?;
-        let out = f(&db)?;
-        db.close()?;
-        Ok(out)
-    })
-    .map_err(|fault| file.tell(&fault))
 }
 
 /// Checks every page and every row of both files. A log that is not there is no fault.

@@ -66,7 +66,12 @@ const AT_HOME: &[(&str, &[&str])] = &[
     (r"\bwarp::", &["server"]),
     (
         r"\breqwest::(?:Client|Request|Response|Body|Proxy|Certificate)",
-        &["upstream", "runtime/handle.rs", "cli/login.rs"],
+        &[
+            "upstream",
+            "runtime/handle.rs",
+            "cli/login.rs",
+            "cli/ask/remote.rs",
+        ],
     ),
 ];
 

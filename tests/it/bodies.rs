@@ -134,10 +134,11 @@ async fn told(app: &TestApp, id: &str, json: bool) -> Result<String, Failed> {
         id: id.to_owned(),
         body: true,
         json,
-        serve: serve::Args {
+        at: serve::Args {
             config: Some(app.root()),
             state_dir: None,
-        },
+        }
+        .into(),
     };
     explain::run(&args, &mut out).await?;
     Ok(String::from_utf8(out).unwrap())

@@ -200,7 +200,7 @@ async fn status_shows_what_the_gateway_does() {
 }
 
 /// The commands whose help is looked at: none, and each that exists.
-const COMMANDS: [&[&str]; 35] = [
+const COMMANDS: [&[&str]; 38] = [
     &[],
     &["serve"],
     &["demo"],
@@ -235,6 +235,9 @@ const COMMANDS: [&[&str]; 35] = [
     &["state", "compact"],
     &["plan"],
     &["reload"],
+    &["seal"],
+    &["unseal"],
+    &["rotate"],
     &["healthcheck"],
 ];
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use agp::config::model::Role;
 use agp::server::admin;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -18,9 +19,14 @@ fn setup() -> Setup {
 
 async fn asked(app: &TestApp, path: &str) -> Result<Value, admin::Refusal> {
     let gateway = std::sync::Arc::clone(app.gateway().gateway());
+    let caller = admin::Caller {
+        name: "cli:0".to_owned(),
+        from: None,
+        role: Role::Write,
+    };
     let uri = format!("{}{path}", admin::BASE).parse().unwrap();
     tokio::task::spawn_blocking(move || {
-        admin::run(&gateway, &Method::POST, &uri, bytes::Bytes::new())
+        admin::run(&gateway, caller, &Method::POST, &uri, bytes::Bytes::new())
     })
     .await
     .unwrap()
@@ -149,6 +155,11 @@ async fn an_edit_in_between_is_not_overwritten() {
         "{diff}"
     );
     assert!(refused.body().contains("# theirs"));
+    let body: Value = serde_json::from_str(&refused.body()).unwrap();
+    let present = body["present"]["files"][0]["text"].as_str().unwrap();
+    assert!(present.contains("# theirs\n") && present.contains("[accounts.bob]"));
+    assert!(!present.contains("planted") && !present.contains("sim-refresh"));
+    assert_ne!(body["present"]["revision"], seen);
     assert_eq!(text(&app), theirs);
 
     // Also when theirs is in force by now, and for whoever uses the command line.
@@ -175,6 +186,46 @@ async fn an_edit_in_between_is_not_overwritten() {
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(refused.message.contains("AGP004") && !refused.message.contains("planted"));
     assert_eq!(text(&app), broken);
+}
+
+/// The editor never looks at what is there: its text must stand there in the end, with or without the switch on top.
+#[tokio::test]
+async fn no_save_of_an_editor_is_lost_to_an_operation() {
+    let app = TestApp::start(setup(), json!({})).await;
+    let base = text(&app);
+    let rounds = std::env::var("AGP_EDIT_RACES").ok();
+    let rounds: u32 = rounds.map_or(20, |n| n.parse().unwrap());
+    let mut saved = 0;
+    for round in 0..rounds {
+        let mark = format!("# round {round}\n");
+        let theirs = format!("{base}{mark}");
+        let (file, beside) = (app.root(), app.dir.path().join("editor~"));
+        let editor = tokio::task::spawn_blocking(move || {
+            if round % 2 == 0 {
+                std::fs::write(&file, &theirs).unwrap();
+            } else {
+                std::fs::write(&beside, &theirs).unwrap();
+                std::fs::rename(&beside, &file).unwrap();
+            }
+        });
+        let way = if enabled(&app) { "disable" } else { "enable" };
+        let path = format!("/accounts/alice/{way}");
+        let (answer, editor) = tokio::join!(asked(&app, &path), editor);
+        editor.unwrap();
+        match answer {
+            Ok(answer) => saved += u32::from(answer["saved"] == true),
+            Err(refusal) => assert!(
+                // A file that is just being written has no `version` yet.
+                [StatusCode::CONFLICT, StatusCode::UNPROCESSABLE_ENTITY].contains(&refusal.status),
+                "{refusal:?}"
+            ),
+        }
+        let now = text(&app);
+        assert!(now.ends_with(&mark), "round {round}: {now}");
+        let switched = base.replace("enabled = true", "enabled = false");
+        assert!(now.starts_with(&base) || now.starts_with(&switched));
+    }
+    assert!(saved > 0, "every one was refused");
 }
 
 #[tokio::test]

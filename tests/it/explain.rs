@@ -37,7 +37,7 @@ async fn explained(app: &TestApp, id: &str, json: bool) -> String {
         id: id.to_owned(),
         json,
         body: false,
-        serve: places(app),
+        at: places(app).into(),
     };
     explain::run(&args, &mut out).await.unwrap();
     String::from_utf8(out).unwrap()
@@ -48,7 +48,7 @@ async fn pause(app: &TestApp, name: &str) {
         name: name.to_owned(),
         all: account::All {
             json: false,
-            serve: places(app),
+            at: places(app).into(),
         },
     };
     let action = account::Action::Pause(named);

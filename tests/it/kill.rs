@@ -162,7 +162,7 @@ async fn nothing_promised_is_lost_when_the_gateway_is_killed() {
         let life = Duration::from_millis(random + if n % 2 == 0 { 0 } else { 1000 });
         let killed = live(&place, n, life, &mut promised).await;
         promised.note(&place);
-        let keyring = Keyring::open(&data.join("agp-identity.txt"), true, &[]).unwrap();
+        let keyring = Keyring::open(&data.join("agp-identity.txt"), true).unwrap();
         let begun = Instant::now();
         let store = Store::open(&data, keyring, Options::default()).unwrap();
         let took = begun.elapsed();

@@ -30,7 +30,7 @@ async fn listed(app: &TestApp, change: impl FnOnce(&mut logs::Args)) -> Result<S
         before: None,
         limit: 50,
         format: logs::Format::Json,
-        serve: places(app),
+        at: places(app).into(),
     };
     change(&mut args);
     let mut out = Vec::new();
@@ -126,7 +126,7 @@ async fn a_start_while_the_upstream_is_away_knows_its_models() {
         let mut out = Vec::new();
         let args = status::Args {
             json: false,
-            serve: places(app),
+            at: places(app).into(),
         };
         status::run(&args, &mut out).await.unwrap();
         String::from_utf8(out).unwrap()

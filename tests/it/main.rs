@@ -36,6 +36,8 @@ mod frames;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod journal;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod limits;
@@ -55,6 +57,8 @@ mod queue;
 mod quotas;
 #[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod remote;
 #[cfg(test)]
 mod rolling;
 #[cfg(test)]

@@ -372,11 +372,11 @@ async fn a_refused_reload_shows_and_so_does_the_one_that_mends_it() {
 #[tokio::test]
 async fn the_metrics_have_an_address_of_their_own_that_a_reload_moves() {
     let mut app = TestApp::start(Setup::new(&["alice"]), json!({})).await;
-    // Without `server.metrics` the socket alone tells them, and never the clients' listener.
+    // Without `server.metrics` they are told on the socket, and to administrators.
     assert!(app.gateway().metrics_addr().is_none());
     assert_eq!(
         Got::read(app.client.get(app.url("/metrics"))).await.status,
-        404
+        401
     );
     scrape_socket(&app).await.is("agp_requests_in_flight", 0.0);
     app.setup = setup(&["alice"]);
@@ -384,14 +384,14 @@ async fn the_metrics_have_an_address_of_their_own_that_a_reload_moves() {
     until("the address", || app.gateway().metrics_addr().is_some()).await;
     let first = app.gateway().metrics_addr().unwrap();
     scrape(&app).await.is("agp_requests_in_flight", 0.0);
-    // Nothing else is to be had there, and nothing of it at the clients' address.
+    // Nothing else is to be had there, and nothing of it at the clients' address without a token.
     for path in ["/v1/models", "/healthz", "/", "/admin/api/v1/status"] {
         let got = Got::read(app.client.get(format!("http://{first}{path}"))).await;
         assert_eq!(got.status, 404, "{path}");
     }
     assert_eq!(
         Got::read(app.client.get(app.url("/metrics"))).await.status,
-        404
+        401
     );
     // An address that can't be had: the reload is refused whole.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -293,7 +293,7 @@ async fn what_can_not_be_planned_is_said() {
         "{broken:?}"
     );
     let url = planned(dir.path(), &["--against", "https://gateway.example"]).await;
-    assert!(url.code == 1 && url.err.contains("so far"), "{url:?}");
+    assert!(url.code == 1 && url.err.contains("--token-file"), "{url:?}");
 }
 
 async fn told_by(app: &TestApp, args: &[&str]) -> Left {

@@ -176,6 +176,8 @@ struct Texts {
     included: String,
     /// Of a client in requests.
     keys: Vec<String>,
+    /// Of an administrator.
+    admin: String,
     env: Vec<(&'static str, String)>,
 }
 
@@ -200,6 +202,11 @@ async fn plant(garden: &mut Garden, folder: &Path, desk: &mut Desk, sim: &str) -
         format!("sk-{}", garden.plant("client key by its digest")),
         format!("sk-{}", garden.plant("client key in the environment")),
     );
+    let admin = format!(
+        "agp-{}",
+        garden.plant("administrator's token by its digest")
+    );
+    let admin_digest = hex(&Sha256::digest(&admin));
     let password = garden.plant_odd("password in clear");
     let header = garden.plant("upstream's header");
     let proxy = garden.plant("proxy's password");
@@ -227,6 +234,10 @@ format = "json"
 
 [admin]
 password = {password}
+
+[admin.tokens.all]
+sha256 = "{admin_digest}"
+role = "write"
 
 [state]
 log_bodies = "all"
@@ -290,6 +301,7 @@ route = ["proxied/x"]
         root,
         included,
         keys: vec![key, hashed, of_env_key.clone()],
+        admin,
         env: vec![
             ("THE_TOKEN", of_env),
             ("THE_KEY", of_env_key),
@@ -440,20 +452,19 @@ impl Texts {
     }
 }
 
+/// Sends a request and hears the answer; gives the request's id.
 async fn send(
     garden: &mut Garden,
-    client: &reqwest::Client,
-    from: String,
+    from: impl Into<String>,
     request: reqwest::RequestBuilder,
 ) -> Option<String> {
-    let _ = client;
+    let from = from.into();
     let response = within("an answer", request.send()).await.unwrap();
-    let id = response
-        .headers()
-        .get("x-request-id")
-        .map(|id| id.to_str().unwrap().to_owned());
+    let id = response.headers().get("x-request-id");
+    let id = id.map(|id| id.to_str().unwrap().to_owned());
     let headers = format!("{:?}", response.headers());
     let body = within("a body", response.bytes()).await.unwrap();
+    assert!(!body.is_empty(), "{from}");
     garden.hear(format!("{from}: headers"), headers);
     garden.hear(format!("{from}: body"), body.to_vec());
     id
@@ -475,7 +486,7 @@ async fn requests(garden: &mut Garden, texts: &Texts, url: &str) -> String {
                 let body = dialect.saying(model, "hello", stream).to_string();
                 let request = client.post(format!("{url}{}", dialect.path())).body(body);
                 let from = format!("{dialect:?} {model} {stream}");
-                let id = send(garden, &client, from, dialect.with_key(request, key)).await;
+                let id = send(garden, from, dialect.with_key(request, key)).await;
                 last = if model == FLASH && *key != stranger {
                     id
                 } else {
@@ -484,48 +495,52 @@ async fn requests(garden: &mut Garden, texts: &Texts, url: &str) -> String {
             }
         }
         let query = format!("{url}/v1/models?key={key}");
-        send(
-            garden,
-            &client,
-            "a key in the query".into(),
-            client.get(query),
-        )
-        .await;
+        send(garden, "a key in the query", client.get(query)).await;
         let header = client
             .get(format!("{url}/v1/models"))
             .header("x-goog-api-key", key);
-        send(garden, &client, "a key in a header".into(), header).await;
+        send(garden, "a key in a header", header).await;
         let request = client
             .post(format!("{url}{}", Dialect::OpenAi.path()))
             .body("{ \"model\": ");
-        send(
-            garden,
-            &client,
-            "a broken body".into(),
-            request.bearer_auth(key),
-        )
-        .await;
+        send(garden, "a broken body", request.bearer_auth(key)).await;
         let request = client
             .post(format!("{url}{}", Dialect::OpenAi.path()))
             .header("authorization", key);
-        send(
-            garden,
-            &client,
-            "a key without its word".into(),
-            request.body("{}"),
-        )
-        .await;
+        send(garden, "a key without its word", request.body("{}")).await;
     }
+    admin(garden, texts, url).await;
     for path in ["/healthz", "/readyz", "/v1/models", "/nowhere"] {
-        send(
-            garden,
-            &client,
-            path.into(),
-            client.get(format!("{url}{path}")),
-        )
-        .await;
+        send(garden, path, client.get(format!("{url}{path}"))).await;
     }
     last.unwrap()
+}
+
+/// The admin operations over HTTP, those too that refuse with what stands in the files.
+async fn admin(garden: &mut Garden, texts: &Texts, url: &str) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let stranger = format!(
+        "agp-{}",
+        garden.plant("administrator's token that nobody knows")
+    );
+    let stale = "?revision=0000000000000000000000000000000000000000000000000000000000000000";
+    for token in [&texts.admin, &stranger] {
+        for (method, path) in [
+            ("GET", "/status".to_owned()),
+            ("GET", "/accounts".to_owned()),
+            ("GET", "/requests".to_owned()),
+            ("GET", "/keys/usage".to_owned()),
+            ("POST", "/reload".to_owned()),
+            ("POST", "/rotate".to_owned()),
+            ("POST", "/accounts/plain/disable".to_owned()),
+            ("POST", format!("/accounts/plain/enable{stale}")),
+            ("POST", "/accounts/plain/enable".to_owned()),
+        ] {
+            let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+            let request = client.request(method, format!("{url}/admin/api/v1{path}"));
+            send(garden, format!("admin {path}"), request.bearer_auth(token)).await;
+        }
+    }
 }
 
 /// All commands that ask the running gateway, and the offline ones, on the files as they are.
@@ -632,7 +647,7 @@ async fn exercise(
     let id = requests(garden, texts, &url).await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let metrics = format!("http://{}/metrics", running["metrics"].as_str().unwrap());
-    send(garden, &client, "/metrics".into(), client.get(metrics)).await;
+    send(garden, "/metrics", client.get(metrics)).await;
     commands(garden, folder, &env, &id).await;
 
     // Another secret in each place: what is planned, applied and told then.
@@ -729,6 +744,7 @@ fn texts_after(texts: &Texts) -> Texts {
         root: String::new(),
         included: String::new(),
         keys: texts.keys.clone(),
+        admin: texts.admin.clone(),
         env: Vec::new(),
     }
 }

@@ -23,7 +23,7 @@ fn places(app: &TestApp) -> serve::Args {
 fn everything(app: &TestApp) -> account::All {
     account::All {
         json: false,
-        serve: places(app),
+        at: places(app).into(),
     }
 }
 
@@ -49,7 +49,7 @@ async fn explained(app: &TestApp, id: &str, json: bool) -> Result<String, Failed
         id: id.to_owned(),
         body: false,
         json,
-        serve: places(app),
+        at: places(app).into(),
     };
     explain::run(&args, &mut out).await?;
     Ok(String::from_utf8(out).unwrap())
@@ -62,7 +62,7 @@ async fn picked(app: &TestApp, change: impl FnOnce(&mut pick::Args)) -> Result<V
         key: None,
         conversation: None,
         json: true,
-        serve: places(app),
+        at: places(app).into(),
     };
     change(&mut args);
     let mut out = Vec::new();
@@ -84,7 +84,7 @@ async fn shown(app: &TestApp, name: &str) -> Value {
     let mut out = Vec::new();
     let args = status::Args {
         json: true,
-        serve: places(app),
+        at: places(app).into(),
     };
     status::run(&args, &mut out).await.unwrap();
     let mut status: Value = serde_json::from_slice(&out).unwrap();

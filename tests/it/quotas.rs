@@ -15,10 +15,11 @@ const FLASH: &str = "gemini-2.5-flash";
 fn all(app: &TestApp, json: bool) -> account::All {
     account::All {
         json,
-        serve: serve::Args {
+        at: serve::Args {
             config: Some(app.root()),
             state_dir: None,
-        },
+        }
+        .into(),
     }
 }
 

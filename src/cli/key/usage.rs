@@ -10,7 +10,7 @@ use crate::base::money::{Dollars, nanos};
 use crate::cli::key::UsageArgs;
 use crate::cli::{Failed, ask};
 
-/// Asks the running gateway over its socket.
+/// Asks the running gateway.
 ///
 /// # Errors
 /// Code 4 where no gateway runs on this state folder, code 1 where there is no such key.
@@ -18,7 +18,7 @@ pub async fn run(args: &UsageArgs, out: &mut dyn Write) -> Result<(), Failed> {
     let query = args.name.as_ref();
     let query = query.map_or_else(String::new, |n| format!("?name={}", ask::encoded(n)));
     let path = format!("/keys/usage{query}");
-    let value = ask::operation(&args.serve, Method::GET, &path).await?;
+    let value = ask::operation(&args.at, Method::GET, &path).await?;
     let text = if args.json {
         format!("{value:#}\n")
     } else {

@@ -40,7 +40,7 @@ impl Folder {
     }
 
     fn store(&self) -> Store {
-        let keys = Keyring::open(&self.path("data/agp-identity.txt"), false, &[]).unwrap();
+        let keys = Keyring::open(&self.path("data/agp-identity.txt"), false).unwrap();
         Store::open(&self.path("data"), keys, Options::default()).unwrap()
     }
 

@@ -1,5 +1,6 @@
 //! `[server]` to `[fetch]`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use sha2::{Digest as _, Sha256};
@@ -35,8 +36,17 @@ impl Cx<'_> {
                 "the metrics need an address of their own, which is not that of `server.listen`",
             );
         }
+        let admin = &self.raw.admin;
+        let apart = admin.listen.as_ref().map(|at| at.0);
+        if admin.enabled && apart.is_some_and(|at| metrics == Some(at) && at.port() != 0) {
+            self.bad(
+                &KeyPath::from(["admin", "listen"]),
+                "the admin API needs an address of its own, which is not that of `server.metrics`",
+            );
+        }
         model::Server {
             listen: server.listen.0,
+            public_url: server.public_url.as_ref().map(|url| url.0.clone()),
             max_body: server.max_body.0,
             keepalive: server.keepalive.0,
             stream_commit_after: server.stream_commit_after.0,
@@ -106,11 +116,40 @@ impl Cx<'_> {
         }
         model::Admin {
             enabled: admin.enabled,
-            listen: admin.listen.as_ref().map(|a| a.0),
+            // At the clients' address it needs no listener of its own.
+            listen: (admin.listen.as_ref().map(|at| at.0))
+                .filter(|at| *at != self.raw.server.listen.0 || at.port() == 0),
             write_back: admin.write_back,
             patch_prefix: admin.patch_prefix.clone(),
             time_zone: admin.time_zone.0.clone(),
+            tokens: self.tokens(),
         }
+    }
+
+    fn tokens(&mut self) -> BTreeMap<String, model::AdminToken> {
+        let tokens = &self.raw.admin.tokens;
+        let mut holders = BTreeMap::new();
+        for (name, token) in tokens {
+            if let Some(other) = holders.insert(token.sha256.0, name) {
+                let diagnostic = self
+                    .at(
+                        Code::Conflict,
+                        &KeyPath::from(["admin", "tokens", name, "sha256"]),
+                        format!("this is the token `{other}` too: nobody could tell the two apart"),
+                    )
+                    .with_help("`agp key new --admin ROLE NAME` makes another one".to_owned());
+                self.report(diagnostic);
+            }
+        }
+        let tokens = tokens.iter().map(|(name, token)| {
+            let role = match token.role {
+                raw::Role::Read => model::Role::Read,
+                raw::Role::Write => model::Role::Write,
+            };
+            let sha256 = token.sha256.0;
+            (name.clone(), model::AdminToken { sha256, role })
+        });
+        tokens.collect()
     }
 
     pub(super) fn state(&self) -> model::State {

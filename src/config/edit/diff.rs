@@ -25,6 +25,25 @@ pub struct FileDiff {
     pub text: String,
 }
 
+/// A file's text for people, secrets as `••••`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileText {
+    /// The file, relative to the root file's folder.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+}
+
+/// All files as they may be shown, the root first.
+pub fn texts(files: &Files) -> Vec<FileText> {
+    let folder = files.root().map_or(Path::new(""), File::folder);
+    let shown = |(file, ranges): (&File, Vec<Range<usize>>)| FileText {
+        path: below(&file.path, folder),
+        text: Masked::new(&file.text, ranges).text,
+    };
+    files.iter().zip(masks(files, false)).map(shown).collect()
+}
+
 /// What differs between two states of the files, the root first; empty where nothing does.
 pub fn diff(before: &Files, after: &Files) -> Vec<FileDiff> {
     let (old_masks, new_masks) = (masks(before, false), masks(after, false));

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::config::edit::literal::Literal;
-use crate::config::edit::meaning::texts;
+use crate::config::edit::meaning::segments;
 use crate::config::tree::KeyPath;
 
 /// The sections of named tables.
@@ -82,12 +82,15 @@ pub enum Intent {
         /// Its new name.
         to: String,
     },
-    /// A table gone. What refers to it stays, so that the edit is refused where something does.
+    /// A table gone.
     Delete {
         /// Among which.
         section: Section,
         /// Its name.
         name: String,
+        /// Whether its name goes from the lists and keys that mention it. Else they stay, and the edit is refused where
+        /// there are any. A list is never emptied so: an empty one would mean something else.
+        mentions: bool,
     },
     /// One more element in a list, which is made where there is none.
     Insert {
@@ -116,6 +119,11 @@ impl Intent {
         }
     }
 
+    /// Sets `enabled` of an account or a key.
+    pub fn switch(section: Section, name: &str, on: bool) -> Self {
+        Self::set([section.as_str(), name, "enabled"], on)
+    }
+
     /// Removes the value at a path.
     pub fn remove<const N: usize>(path: [&str; N]) -> Self {
         Self::Remove {
@@ -129,8 +137,8 @@ impl Intent {
             Self::Set { path, .. }
             | Self::Remove { path }
             | Self::Insert { path, .. }
-            | Self::Take { path, .. } => texts(path),
-            Self::Add { section, name, .. } | Self::Delete { section, name } => {
+            | Self::Take { path, .. } => segments(path),
+            Self::Add { section, name, .. } | Self::Delete { section, name, .. } => {
                 vec![section.as_str(), name]
             }
             Self::Rename { section, from, .. } => vec![section.as_str(), from],

@@ -183,16 +183,16 @@ pub(super) fn blanks_above(text: &str, start: usize) -> usize {
 }
 
 /// Whether the text ends or a blank line follows at this border.
-fn ends_block(text: &str, border: usize) -> bool {
+pub(super) fn ends_block(text: &str, border: usize) -> bool {
     border >= text.len() || is_blank(text, border)
 }
 
-/// Takes whole lines out. Of the blank lines around them those above go as well, where `blanks` says so or else there
-/// would be more of them than before; at the text's beginning those below go.
-pub(super) fn cut_lines(text: &str, range: Range<usize>, blanks: bool) -> Splice {
+/// Takes whole lines out. Of the blank lines around them those above go as well, where there would else be more of them
+/// than before; at the text's beginning those below go.
+pub(super) fn cut_lines(text: &str, range: Range<usize>) -> Splice {
     let (mut start, mut end) = (range.start, range.end);
     let whole = !text[..end].ends_with('\n');
-    if blanks || ends_block(text, end) {
+    if ends_block(text, end) {
         for _ in 0..blanks_above(text, start) {
             start = line_start(text, start - 1);
         }
@@ -214,21 +214,20 @@ pub(super) fn cut_lines(text: &str, range: Range<usize>, blanks: bool) -> Splice
 mod tests {
     use super::*;
 
-    fn cut(text: &str, what: &str, blanks: bool) -> String {
+    fn cut(text: &str, what: &str) -> String {
         let start = text.find(what).unwrap();
         let range = start..start + what.len();
-        spliced(text, vec![cut_lines(text, range, blanks)])
+        spliced(text, vec![cut_lines(text, range)])
     }
 
     #[test]
     fn blank_lines_do_not_pile_up_and_are_not_lost() {
-        assert_eq!(cut("a\n\nb\n\nc\n", "b\n", true), "a\n\nc\n");
-        assert_eq!(cut("a\n\nb\nc\n", "b\n", true), "a\nc\n");
-        assert_eq!(cut("a\n\nb\nc\n", "b\n", false), "a\n\nc\n");
-        assert_eq!(cut("a\n\nb\n\nc\n", "a\n", true), "b\n\nc\n");
-        assert_eq!(cut("a\r\n\r\nb", "b", true), "a");
-        assert_eq!(cut("a\nb\n", "b\n", false), "a\n");
-        assert_eq!(cut("\u{feff}a\n\nb\n", "a\n", false), "\u{feff}b\n");
+        assert_eq!(cut("a\n\nb\n\nc\n", "b\n"), "a\n\nc\n");
+        assert_eq!(cut("a\n\nb\nc\n", "b\n"), "a\n\nc\n");
+        assert_eq!(cut("a\n\nb\n\nc\n", "a\n"), "b\n\nc\n");
+        assert_eq!(cut("a\r\n\r\nb", "b"), "a");
+        assert_eq!(cut("a\nb\n", "b\n"), "a\n");
+        assert_eq!(cut("\u{feff}a\n\nb\n", "a\n"), "\u{feff}b\n");
     }
 
     #[test]

@@ -32,6 +32,26 @@ impl Literal {
         Self::new(Value::InlineTable(table))
     }
 
+    /// A secret in one of its forms: `{ sealed = ... }`, `{ env = ... }` or `{ file = ... }`.
+    fn reference(form: &str, text: &str) -> Self {
+        Self::table([(form.to_owned(), text.into())])
+    }
+
+    /// A secret that `agp seal` has sealed: `text` is its `agp1:...`.
+    pub fn sealed(text: &str) -> Self {
+        Self::reference("sealed", text)
+    }
+
+    /// A secret in a variable.
+    pub fn env(name: &str) -> Self {
+        Self::reference("env", name)
+    }
+
+    /// A secret in a file.
+    pub fn file(path: &str) -> Self {
+        Self::reference("file", path)
+    }
+
     pub(super) fn value(&self) -> &Value {
         &self.value
     }

@@ -109,8 +109,8 @@ impl Meaning {
     /// Does the intention.
     pub(super) fn apply(&mut self, intent: &Intent) {
         match intent {
-            Intent::Set { path, value } => self.set(&texts(path), value.into()),
-            Intent::Remove { path } => self.remove(&texts(path)),
+            Intent::Set { path, value } => self.set(&segments(path), value.into()),
+            Intent::Remove { path } => self.remove(&segments(path)),
             Intent::Add {
                 section,
                 name,
@@ -122,17 +122,26 @@ impl Meaning {
                 self.set(&[section.as_str(), name], Self::Table(table.collect()));
             }
             Intent::Rename { section, from, to } => self.rename(*section, from, to),
-            Intent::Delete { section, name } => self.remove(&[section.as_str(), name]),
+            Intent::Delete {
+                section,
+                name,
+                mentions,
+            } => {
+                self.remove(&[section.as_str(), name]);
+                if *mentions {
+                    self.forget(*section, name);
+                }
+            }
             Intent::Insert { path, at, value } => {
                 let value = value.into();
-                if let Some(list) = self.list(&texts(path)) {
+                if let Some(list) = self.list(&segments(path)) {
                     list.insert(at.unwrap_or(list.len()).min(list.len()), value);
-                } else if self.get(&texts(path)).is_none() {
-                    self.set(&texts(path), Self::List(vec![value]));
+                } else if self.get(&segments(path)).is_none() {
+                    self.set(&segments(path), Self::List(vec![value]));
                 }
             }
             Intent::Take { path, at } => {
-                if let Some(list) = self.list(&texts(path)).filter(|list| *at < list.len()) {
+                if let Some(list) = self.list(&segments(path)).filter(|list| *at < list.len()) {
                     list.remove(*at);
                 }
             }
@@ -165,6 +174,40 @@ impl Meaning {
                 }
             }
             Section::Keys => {}
+        }
+    }
+
+    fn forget(&mut self, section: Section, name: &str) {
+        let is = |text: &str| text == name;
+        let route = |text: &str| text.split_once('/').is_some_and(|(first, _)| first == name);
+        match section {
+            Section::Accounts => self.drop_each("keys", "accounts", &is),
+            Section::Groups => self.drop_each("keys", "group", &is),
+            Section::Models => {
+                self.drop_each("keys", "models", &is);
+                let default = ["routing", "default_model"];
+                if matches!(self.get(&default), Some(Self::Text(text)) if text == name) {
+                    self.remove(&default);
+                }
+            }
+            Section::Upstreams => self.drop_each("models", "route", &route),
+            Section::Keys => {}
+        }
+    }
+
+    /// Takes the texts for which `goes` holds from under a key of all tables of a section.
+    fn drop_each(&mut self, section: &str, key: &str, goes: &dyn Fn(&str) -> bool) {
+        let Some(Self::Table(entries)) = self.slot(&[section]) else {
+            return;
+        };
+        for entry in entries.values_mut() {
+            match entry.slot(&[key]) {
+                Some(Self::Text(text)) if goes(text) => entry.remove(&[key]),
+                Some(Self::List(list)) => {
+                    list.retain(|item| !matches!(item, Self::Text(text) if goes(text)));
+                }
+                _ => {}
+            }
         }
     }
 
@@ -206,6 +249,6 @@ fn swap(text: &mut String, from: &str, to: &str) {
 }
 
 /// A path's segments as texts.
-pub(super) fn texts(path: &[String]) -> Vec<&str> {
+pub(super) fn segments(path: &[String]) -> Vec<&str> {
     path.iter().map(String::as_str).collect()
 }

@@ -174,7 +174,7 @@ pub(super) fn remove(docs: &mut Docs, path: &[&str]) -> Result<(), Refused> {
                     let line = line_start(text, item.span().start);
                     let floor = table::floor_of_line(text, layout, &place);
                     let range = lead(text, line, floor)..line_end(text, item.val.span.end);
-                    vec![cut_lines(text, range, false)]
+                    vec![cut_lines(text, range)]
                 }
                 _ => return Err(Refused::by_hand(path)),
             },

@@ -4,18 +4,18 @@
 use crate::config::edit::docs::{Doc, Docs};
 use crate::config::edit::layout::{Header, Item, Kind, Layout, Piece, Place, Val};
 use crate::config::edit::lines::{
-    Splice, blanks_above, cut_lines, head, line_end, line_start, newline, put_at, put_lines,
-    section_end, section_start,
+    Splice, blanks_above, cut_lines, ends_block, head, line_end, line_start, newline, put_at,
+    put_lines, section_end, section_start,
 };
 use crate::config::edit::literal::{Literal, key_like};
 use crate::config::edit::{Refused, Section, list};
 use crate::config::raw::KEYS;
 use crate::config::tree::quote_key;
 
-/// Takes a header's lines out, with its comments and the blank lines above.
+/// Takes a header's lines out, with its comments, and the blank lines above where others follow.
 pub(super) fn cut_section(text: &str, layout: &Layout, n: usize) -> Splice {
     let range = section_start(text, layout, n)..section_end(text, layout, n);
-    cut_lines(text, range, true)
+    cut_lines(text, range)
 }
 
 /// Behind what stands above a line of a body.
@@ -72,6 +72,8 @@ fn block_after(doc: &Doc, n: usize, blanks: usize, block: Vec<String>) -> Splice
     let last = &text[line_start(text, above)..above];
     let blanks = match border {
         border if border == head(text) => 0,
+        // In a file without blank lines there, what follows stays as close.
+        border if !ends_block(text, border) => 0,
         _ if last.trim_start().starts_with('#') => blanks.max(1),
         _ => blanks,
     };

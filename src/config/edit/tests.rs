@@ -3,6 +3,7 @@
 mod corpus;
 mod laws;
 mod rules;
+mod wishes;
 
 use std::collections::BTreeMap;
 
@@ -61,6 +62,15 @@ fn delete(section: Section, name: &str) -> Intent {
     Intent::Delete {
         section,
         name: name.to_owned(),
+        mentions: false,
+    }
+}
+
+fn purge(section: Section, name: &str) -> Intent {
+    Intent::Delete {
+        section,
+        name: name.to_owned(),
+        mentions: true,
     }
 }
 

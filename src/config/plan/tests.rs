@@ -219,6 +219,23 @@ const OF_SETTINGS: &[Case] = &[
     ),
     (
         "[routing]",
+        "[admin]\nlisten = \"0.0.0.0:8089\"\n[routing]",
+        &["changed admin high listen no longer loopback: other machines can reach the panel"],
+    ),
+    (
+        "[routing]",
+        "[admin]\nenabled = false\n[routing]",
+        &[
+            "changed admin medium enabled turned off: the panel and the admin API are gone, but for the socket",
+        ],
+    ),
+    (
+        "[routing]",
+        "[admin.tokens.\"a b\"]\nsha256 = \"0000000000000000000000000000000000000000000000000000000000000000\"\nrole = \"read\"\n[routing]",
+        &["changed admin medium tokens.* changed: other scripts may use the admin API"],
+    ),
+    (
+        "[routing]",
         "[server]\nlisten = \"127.0.0.1:9\"\n[routing]",
         &["changed server medium listen changed: clients must use the new address"],
     ),
@@ -240,7 +257,7 @@ fn each_risk_is_told() {
 fn what_is_not_in_effect_is_told_and_is_no_risk() {
     let found = edited(&[(
         "[routing]",
-        "[admin]\nenabled = true\nlisten = \"0.0.0.0:1\"\n[routing]",
+        "[admin]\nremember_ttl = \"1d\"\nsession_ttl = \"1h\"\n[routing]",
     )]);
     assert_eq!(lines(&found), ["changed admin low"]);
     let fields: Vec<_> = found.changes[0]
@@ -249,7 +266,7 @@ fn what_is_not_in_effect_is_told_and_is_no_risk() {
         .map(|f| (f.field.as_str(), f.note))
         .collect();
     let note = Some(Note::NotInEffect);
-    assert_eq!(fields, [("enabled", note), ("listen", note)]);
+    assert_eq!(fields, [("remember_ttl", note), ("session_ttl", note)]);
 }
 
 #[test]

@@ -30,6 +30,7 @@ fn tables_that_are_not_given_take_the_defaults() {
     let config = config("version = 1");
     let wanted = Config {
         server: Server {
+            public_url: None,
             listen: ([127, 0, 0, 1], 8088).into(),
             max_body: 32 << 20,
             keepalive: 15 * SECOND,
@@ -43,6 +44,7 @@ fn tables_that_are_not_given_take_the_defaults() {
             format: LogFormat::Text,
         },
         admin: Admin {
+            tokens: BTreeMap::new(),
             enabled: true,
             listen: None,
             write_back: true,

@@ -39,8 +39,7 @@ pub fn save(
     let folder = real.parent().unwrap_or(Path::new("/"));
     let beside = match beside(folder, &meta, new) {
         Ok(beside) => beside,
-        // Another owner's file: a new one would be ours.
-        Err(Beside::Owner) => return in_place(path, &real, expected, new, keeper),
+        Err(Beside::Unlike) => return in_place(path, &real, expected, new, keeper),
         Err(Beside::Io(error)) => return Err(failed(error)),
     };
     match exchange(&beside, &real) {
@@ -60,13 +59,18 @@ pub fn save(
                 Err(error) => Err(failed(error)),
             }
         }
+        // Somebody took it away since it was read.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(WriteError::Conflict(path.to_owned()))
+        }
         Err(error) => Err(failed(error)),
     }
 }
 
 enum Beside {
-    /// The file's owner can't be given to another one.
-    Owner,
+    /// It would not be the same file: its owner can't be given to another one, or it has other names that would keep the old
+    /// text.
+    Unlike,
     Io(io::Error),
 }
 
@@ -78,6 +82,9 @@ impl From<io::Error> for Beside {
 
 /// A file beside the real one, with its mode and owner, on the disk.
 fn beside(folder: &Path, meta: &std::fs::Metadata, new: &[u8]) -> Result<TempPath, Beside> {
+    if meta.nlink() > 1 {
+        return Err(Beside::Unlike);
+    }
     let mut file: NamedTempFile = tempfile::Builder::new()
         .prefix(".agp-")
         .suffix(".tmp")
@@ -86,7 +93,7 @@ fn beside(folder: &Path, meta: &std::fs::Metadata, new: &[u8]) -> Result<TempPat
     if (own.uid(), own.gid()) != (meta.uid(), meta.gid())
         && fchown(file.as_file(), Some(meta.uid()), Some(meta.gid())).is_err()
     {
-        return Err(Beside::Owner);
+        return Err(Beside::Unlike);
     }
     // Behind the owner's change, which takes the set-id bits away.
     let mode = std::fs::Permissions::from_mode(meta.permissions().mode() & 0o7777);
@@ -193,7 +200,7 @@ fn in_place(
     keeper: &dyn Keeper,
 ) -> Result<Way, WriteError> {
     let failed = |error| WriteError::of(path, error);
-    keeper.keep(path, expected).map_err(failed)?;
+    keeper.keep().map_err(failed)?;
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -208,7 +215,9 @@ fn in_place(
         // A full disk: the old text fits where it was.
         return Err(failed(match overwrite(&mut file, expected) {
             Ok(()) => error,
-            Err(_) => io::Error::other(format!("{error}; the old text is kept in the history")),
+            Err(_) => io::Error::other(format!(
+                "{error}; the journal has the old text, and the next start puts it back"
+            )),
         }));
     }
     Ok(Way::InPlace)

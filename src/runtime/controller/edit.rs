@@ -1,21 +1,22 @@
 //! An edit of the files: made and proved on their texts, everything built that it asks for, then saved, then put in force.
 //! Whatever fails before the save leaves files and snapshot as they were.
 
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
 use crate::base::time::Timestamp;
 use crate::config::diagnostic::Severity;
-use crate::config::edit::{self, Change, FileDiff, Intent, NoPatch, Patch, Refused};
+use crate::config::edit::{self, Change, FileDiff, FileText, Intent, NoPatch, Patch, Refused};
 use crate::config::source::{Files, Revision};
 use crate::config::watch::vanished;
-use crate::config::write::{self, Keeper, WriteError};
+use crate::config::write::{self, Plan, Step, WriteError};
 use crate::config::{self, render};
 use crate::runtime::controller::files::taken;
-use crate::runtime::controller::{Controller, Read};
+use crate::runtime::controller::journal::{Book, mend};
+use crate::runtime::controller::{Controller, LOOKS, REST, Read};
+use crate::store::Store;
 
 /// What somebody asks for.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct Ask {
     pub intents: Vec<Intent>,
     /// The revision that they saw; `None` where whatever is there now will do.
     pub seen: Option<Revision>,
+    /// Whether to touch nothing where the files mean it already, be it by a default.
+    pub if_needed: bool,
     /// Told what became of it.
     pub reply: oneshot::Sender<Result<Done, NotDone>>,
 }
@@ -54,6 +57,8 @@ pub enum NotDone {
         now: Revision,
         /// What has changed in them since, as far as the texts before are known.
         diff: Vec<FileDiff>,
+        /// Their texts as they are now, secrets masked.
+        texts: Vec<FileText>,
     },
     /// The edit itself can't be made.
     Refused(Refused),
@@ -99,7 +104,7 @@ impl NotDone {
 /// An edit that can be saved.
 struct Draft {
     before: Files,
-    change: Change,
+    plan: Plan,
     read: Arc<Read>,
     done: Done,
 }
@@ -108,7 +113,7 @@ impl Controller {
     /// Does it, or changes nothing, and tells.
     pub(super) async fn edit(&mut self, ask: Ask) {
         let words: Vec<String> = ask.intents.iter().map(ToString::to_string).collect();
-        let done = self.edited(ask.intents, ask.seen).await;
+        let done = self.edited(ask.intents, ask.seen, ask.if_needed).await;
         match &done {
             Ok(done) if done.changed && done.unsaved.is_none() => {
                 tracing::info!(edit = words.join("; "), revision = %done.revision, "files edited");
@@ -126,22 +131,23 @@ impl Controller {
         &mut self,
         intents: Vec<Intent>,
         seen: Option<Revision>,
+        if_needed: bool,
     ) -> Result<Done, NotDone> {
         let desk = self.desk();
-        let drafted = aside(move || desk.draft(&intents, seen)).await?;
+        let drafted = aside(move || desk.draft(&intents, seen, if_needed)).await?;
         let draft = match drafted {
             Ok(draft) => draft,
             Err(done) => return Ok(done),
         };
         let Draft {
             before,
-            change,
+            plan,
             read,
             mut done,
         } = draft;
         let ready = self.ready(&read).await.map_err(NotDone::Unusable)?;
         let (desk, after) = (self.desk(), read.files.clone());
-        let unsaved = aside(move || desk.save(&before, &after, &change)).await?;
+        let unsaved = aside(move || desk.save(&before, &after, &plan)).await?;
         if let Some((why, patch)) = unsaved {
             done.unsaved = Some(why);
             done.patch = Some(patch);
@@ -157,7 +163,7 @@ impl Controller {
     fn desk(&self) -> Desk {
         Desk {
             root: self.places.root.clone(),
-            state: self.places.state_dir.join(&self.present.config.state.path),
+            store: self.runtime.store.clone(),
             present: Arc::clone(&self.present),
             previous: self.previous.clone(),
             generation: self.runtime.snapshot().generation,
@@ -176,8 +182,7 @@ async fn aside<T: Send + 'static>(
 /// What an edit needs to know of what is in force.
 struct Desk {
     root: PathBuf,
-    /// The state folder.
-    state: PathBuf,
+    store: Store,
     present: Arc<Read>,
     previous: Option<Arc<Read>>,
     generation: u64,
@@ -189,8 +194,15 @@ impl Desk {
         self,
         intents: &[Intent],
         seen: Option<Revision>,
+        if_needed: bool,
     ) -> Result<Result<Draft, Done>, NotDone> {
-        let files = Files::read(&self.root);
+        // One before that could not be undone at once.
+        match mend(&self.store, &self.root) {
+            Ok(None) => {}
+            Ok(Some(told)) => tracing::warn!("{told}"),
+            Err(error) => return Err(NotDone::Unusable(vec![error])),
+        }
+        let files = self.at_rest(seen);
         let seen = seen.unwrap_or_else(|| files.revision());
         if files.revision() != seen || !vanished(&self.present.files, &files).is_empty() {
             return Err(self.moved(&files, seen));
@@ -199,13 +211,16 @@ impl Desk {
         let edited = edit::edit(&files, &config::environment(), seen, intents, now);
         let edited = edited.map_err(NotDone::Refused)?;
         let mut done = Done {
-            changed: edited.loaded.config != config_of(&files, now),
+            changed: !edited.changes.is_empty(),
             unsaved: None,
             diff: Vec::new(),
             patch: None,
             revision: files.revision(),
             generation: self.generation,
         };
+        if if_needed && edited.loaded.config == config_of(&files, now) {
+            done.changed = false;
+        }
         if !done.changed {
             return Ok(Err(done));
         }
@@ -216,20 +231,37 @@ impl Desk {
             done.unsaved = Some(why);
             return Ok(Err(done));
         }
-        let [change] = edited.changes.as_slice() else {
-            return Err(NotDone::Unusable(vec![
-                "this changes several files at once: change them by hand".to_owned(),
-            ]));
-        };
-        let change = change.clone();
+        if edited.changes.len() > 1 {
+            self.stays_findable(edited.loaded.config.as_ref())?;
+        }
+        let plan = plan(edited.changes);
         let read = taken(&self.root, edited.files, edited.loaded);
         let read = read.map_err(|unreadable| NotDone::Unusable(unreadable.errors))?;
         Ok(Ok(Draft {
             before: files,
-            change,
+            plan,
             read: Arc::new(read),
             done,
         }))
+    }
+
+    /// The files as they are now. Others than those in force, which nobody has seen whole either, may be half of a save: they
+    /// are looked at until they stay the same.
+    fn at_rest(&self, seen: Option<Revision>) -> Files {
+        let mut files = Files::read(&self.root);
+        let known = [seen, Some(self.present.files.revision())];
+        for _ in 0..LOOKS {
+            let revision = Some(files.revision());
+            if known.contains(&revision) {
+                break;
+            }
+            std::thread::sleep(REST);
+            files = Files::read(&self.root);
+            if Some(files.revision()) == revision {
+                break;
+            }
+        }
+        files
     }
 
     /// Saves it; where the file can't be written, why, and the patch.
@@ -237,17 +269,16 @@ impl Desk {
         self,
         before: &Files,
         after: &Files,
-        change: &Change,
+        plan: &Plan,
     ) -> Result<Option<(String, Patch)>, NotDone> {
-        let keeper = Kept(&self.state);
-        let (old, new) = (change.before.as_bytes(), change.after.as_bytes());
-        match write::save(&change.path, old, new, &keeper) {
-            Ok(_) => Ok(None),
+        match write::save_all(plan, &Book(&self.store)) {
+            Ok(()) => Ok(None),
             Err(WriteError::Conflict(_)) => {
                 let now = Files::read(&self.root);
                 Err(NotDone::Moved {
                     now: now.revision(),
                     diff: edit::diff(before, &now),
+                    texts: edit::texts(&now),
                 })
             }
             Err(error @ WriteError::ReadOnly { .. }) => {
@@ -268,7 +299,24 @@ impl Desk {
         NotDone::Moved {
             now: files.revision(),
             diff: diff.unwrap_or_default(),
+            texts: edit::texts(files),
         }
+    }
+
+    /// What a crash leaves of an edit of several files is looked for where the files, half of them edited, say that the
+    /// state is: that place does not move in the same edit.
+    fn stays_findable(&self, after: Option<&config::model::Config>) -> Result<(), NotDone> {
+        let present = &self.present.config;
+        let moved = after.is_some_and(|after| {
+            after.state.path != present.state.path
+                || after.secrets.identity != present.secrets.identity
+        });
+        if moved {
+            let text = "`state.path` and `secrets.identity` can't change together with other files: change them by \
+                        themselves";
+            return Err(NotDone::Unusable(vec![text.to_owned()]));
+        }
+        Ok(())
     }
 
     fn patch(&self, before: &Files, after: &Files, why: &str) -> Result<Patch, NotDone> {
@@ -286,17 +334,13 @@ fn config_of(files: &Files, now: Timestamp) -> Option<config::model::Config> {
     config::load_at(files, env, now).config
 }
 
-/// The old text of a file that can only be written in place, in the state folder.
-struct Kept<'d>(&'d Path);
-
-impl Keeper for Kept<'_> {
-    fn keep(&self, path: &Path, text: &[u8]) -> io::Result<()> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // Made with mode 0600, as temporary files are.
-        let mut file = tempfile::NamedTempFile::new_in(self.0)?;
-        file.write_all(text)?;
-        file.as_file().sync_all()?;
-        file.persist(self.0.join(format!("before-edit-{name}")))?;
-        std::fs::File::open(self.0)?.sync_all()
+fn plan(changes: Vec<Change>) -> Plan {
+    let step = |change: Change| Step {
+        path: change.path,
+        before: change.before.into_bytes(),
+        after: change.after.into_bytes(),
+    };
+    Plan {
+        steps: changes.into_iter().map(step).collect(),
     }
 }

@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::config::edit::{FileDiff, Intent, Refused};
+use crate::config::edit::{FileDiff, FileText, Intent, Refused};
 use crate::config::source::Revision;
 use crate::config::write::WriteError;
 use crate::runtime::controller::{Ask, Done, Message, NotDone};
@@ -31,6 +31,7 @@ fn edit(gateway: &Gateway, params: &Params, intent: Intent) -> Result<Value, Ref
     let ask = Ask {
         intents: vec![intent],
         seen,
+        if_needed: true,
         reply,
     };
     let stopping = || Refusal::of(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping");
@@ -71,8 +72,39 @@ fn refusal(error: &NotDone) -> Refusal {
         _ => StatusCode::CONFLICT,
     };
     let mut refusal = Refusal::of(status, error.message());
-    if let NotDone::Moved { diff, .. } = error {
+    if let NotDone::Moved { now, diff, texts } = error {
+        let file = |file: &FileText| json!({ "path": file.path, "text": file.text });
         refusal.diff = Some(joined(diff)).filter(|diff| !diff.is_empty());
+        refusal.present = Some(Box::new(json!({
+            "revision": now.to_string(),
+            "files": texts.iter().map(file).collect::<Vec<_>>(),
+        })));
     }
     refusal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_the_way_is_a_conflict_and_what_is_wrong_is_not() {
+        let locked = Refused::Locked {
+            key: "routing.strategy".to_owned(),
+            variable: "AGP__ROUTING__STRATEGY".to_owned(),
+        };
+        let present = Refused::Present("accounts.a".to_owned());
+        let absent = Refused::Absent("accounts.b".to_owned());
+        let unfit = Refused::Unfit("`a` is no list".to_owned());
+        for (refused, status) in [
+            (locked, StatusCode::CONFLICT),
+            (present, StatusCode::CONFLICT),
+            (absent, StatusCode::NOT_FOUND),
+            (unfit, StatusCode::UNPROCESSABLE_ENTITY),
+        ] {
+            let refusal = refusal(&NotDone::Refused(refused));
+            assert_eq!(refusal.status, status, "{}", refusal.message);
+            assert!(refusal.diff.is_none() && refusal.present.is_none());
+        }
+    }
 }

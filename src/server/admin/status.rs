@@ -12,7 +12,7 @@ use crate::runtime::account::AccountState;
 use crate::runtime::controller::{Drift, drift};
 use crate::runtime::snapshot::{Seat, Snapshot};
 use crate::server::Gateway;
-use crate::server::admin::secrets;
+use crate::server::admin::state;
 use crate::store::Condition;
 
 pub(super) fn status(gateway: &Gateway) -> Value {
@@ -33,6 +33,7 @@ pub(super) fn status(gateway: &Gateway) -> Value {
         "started": runtime.started.to_string(),
         "ready": gateway.ready.load(std::sync::atomic::Ordering::Acquire),
         "listen": gateway.public.addr().unwrap_or(snapshot.config.server.listen).to_string(),
+        "admin": gateway.admin.addr().map(|addr| addr.to_string()),
         "metrics": gateway.metrics.addr().map(|addr| addr.to_string()),
         "config": {
             "generation": snapshot.generation,
@@ -53,7 +54,7 @@ pub(super) fn status(gateway: &Gateway) -> Value {
             "dropped_logs": health.dropped_logs,
             "dropped_writes": health.dropped_writes,
             "dropped_bodies": health.dropped_bodies,
-            "data_key": secrets::data_key(gateway),
+            "data_key": state::data_key(gateway),
         },
     })
 }

@@ -1,9 +1,12 @@
 //! The settings: `[server]` to `[fetch]`. Each struct is taken apart whole, so that a new field can't be forgotten here.
 
+use crate::base::id::hex;
 use crate::config::model::{
-    Admin, Affinity, Config, Log, LogBodies, LogFormat, OpenAi, Routing, Secrets, Server, State,
+    Admin, AdminToken, Affinity, Config, Log, LogBodies, LogFormat, OpenAi, Routing, Secrets,
+    Server, State,
 };
 use crate::config::plan::facts::{Fact, Facts, Maker, Section, Table};
+use crate::config::tree::quote_key;
 use crate::wire::ThinkingOutput;
 
 impl Maker<'_> {
@@ -61,6 +64,7 @@ impl Maker<'_> {
 fn server(server: &Server) -> Table {
     let Server {
         listen,
+        public_url,
         max_body,
         keepalive,
         stream_commit_after,
@@ -70,6 +74,7 @@ fn server(server: &Server) -> Table {
     } = server;
     let mut table = Table::default();
     table.set("listen", Fact::text(&listen.to_string()));
+    table.set_some("public_url", public_url.as_deref().map(Fact::text));
     table.set("max_body", Fact::size(*max_body));
     table.set("keepalive", Fact::time(*keepalive));
     table.set("stream_commit_after", Fact::time(*stream_commit_after));
@@ -96,14 +101,21 @@ fn log(log: &Log) -> Table {
 
 fn admin(admin: &Admin) -> Table {
     let Admin {
-        // These have no effect so far, and stand among the inert keys as written.
-        enabled: _,
-        listen: _,
+        enabled,
+        listen,
         write_back,
         patch_prefix,
         time_zone,
+        tokens,
     } = admin;
     let mut table = Table::default();
+    table.set("enabled", Fact::flag(*enabled));
+    table.set_some("listen", listen.map(|at| Fact::text(&at.to_string())));
+    for (name, AdminToken { sha256, role }) in tokens {
+        let key = |key| format!("tokens.{}.{key}", quote_key(name));
+        table.set(&key("sha256"), Fact::text(&hex(sha256)));
+        table.set(&key("role"), Fact::text(role.as_str()));
+    }
     table.set("write_back", Fact::flag(*write_back));
     table.set("patch_prefix", Fact::text(patch_prefix));
     let offset = || time_zone.to_fixed_offset().map(|offset| offset.to_string());

@@ -59,7 +59,18 @@ pub(in crate::config::plan::rules) const SETTINGS: &[Rule] = &[
         High,
         "the password works as a key",
     ),
-    rule(&["admin.enabled"], When::On, Medium, "the panel is served"),
+    rule(
+        &["admin.enabled"],
+        When::On,
+        Medium,
+        "the panel and the admin API are served",
+    ),
+    rule(
+        &["admin.enabled"],
+        When::Off,
+        Medium,
+        "the panel and the admin API are gone, but for the socket",
+    ),
     rule(
         &["admin.password", "admin.password_hash", "admin.jwt_secret"],
         When::Changed,

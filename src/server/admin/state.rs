@@ -1,21 +1,30 @@
-//! `rotate`: the store's data key for the present identity and recipients.
+//! `state backup`: a copy of the state. `rotate`: its data key for the present identity and recipients.
 
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::config::seal::named;
 use crate::server::Gateway;
 use crate::server::admin::{Params, Refusal};
+use crate::store::StoreError;
+
+/// The copy's name in the state folder.
+pub(super) fn backup(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
+    match gateway.dispatcher.runtime.store.backup() {
+        Ok(path) => Ok(json!({ "file": path.file_name().map(|name| name.to_string_lossy()) })),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+fn failed(error: &StoreError) -> Refusal {
+    Refusal::of(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+}
 
 /// Who can open the data key now. The files are the caller's matter: it seals their values anew, and has them read, before
 /// it asks for this.
 pub(super) fn rotate(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
-    let failed = |message| Refusal {
-        status: http::StatusCode::SERVICE_UNAVAILABLE,
-        message,
-        diff: None,
-    };
     let store = &gateway.dispatcher.runtime.store;
-    let wrapped = store.rewrap().map_err(|error| failed(error.to_string()))?;
+    let wrapped = store.rewrap().map_err(|error| failed(&error))?;
     let Some(wrapped) = wrapped else {
         return Ok(json!({ "recipients": null }));
     };
