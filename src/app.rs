@@ -24,7 +24,7 @@ use crate::runtime::controller::{Controller, Message, Places, Read, Surroundings
 use crate::runtime::registry::Registry;
 use crate::runtime::{Runtime, jobs};
 use crate::server::listener::{Bound, Listener};
-use crate::server::{Gateway, admin_listener_routes, metrics_route, routes, socket};
+use crate::server::{Gateway, admin_listener_routes, metrics_route, routes, socket, tls};
 use crate::store::{Retention, Store};
 
 /// How long the end waits for the disk.
@@ -57,8 +57,10 @@ impl Surroundings for Outside {
         };
         let bound: Option<Bound> = self.listener.bind(config.server.listen)?;
         let listener = Arc::clone(&self.listener);
+        let tls = config.server.tls.as_ref().map(tls::load).transpose()?;
         let metrics = moved(&self.metrics, config.server.metrics)?;
         let admin = config.admin.listen.filter(|_| config.admin.enabled);
+        let secured = [Arc::clone(&self.listener), Arc::clone(&self.admin)];
         let admin = moved(&self.admin, admin)?;
         let store = self.store.clone();
         let retention = retention(config);
@@ -68,6 +70,9 @@ impl Surroundings for Outside {
             store.set_present(accounts, Timestamp::now());
             if let Some((log, layer)) = layer {
                 log.put(layer);
+            }
+            for listener in secured {
+                listener.secure(tls.clone());
             }
             if let Some(bound) = bound {
                 listener.serve(bound);

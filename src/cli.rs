@@ -10,6 +10,8 @@ pub mod explain;
 pub mod fmt;
 pub mod hash_password;
 pub mod healthcheck;
+#[cfg(feature = "import")]
+pub mod import;
 pub mod init;
 pub mod key;
 pub mod login;
@@ -92,6 +94,9 @@ pub enum Command {
     Init(init::Args),
     /// Check configuration files
     Validate(validate::Args),
+    /// Make an agp.toml of another gateway's configuration
+    #[cfg(feature = "import")]
+    Import(import::Args),
     /// Put configuration files into canonical order and spacing
     Fmt(fmt::Args),
     /// Show every value in force and where it came from
@@ -157,6 +162,8 @@ impl Command {
             | Self::Config(_)
             | Self::Schema(_)
             | Self::HashPassword(_) => None,
+            #[cfg(feature = "import")]
+            Self::Import(_) => None,
         }
     }
 }
@@ -209,6 +216,11 @@ pub fn main() -> ExitCode {
             let env = crate::runtime::controller::environment().collect();
             let style = style(out.is_terminal());
             validate::run(&args, &env, style, &mut out, &mut err)
+        }
+        #[cfg(feature = "import")]
+        Command::Import(args) => {
+            let env = crate::runtime::controller::environment().collect();
+            import::run(&args, &env, &mut out, &mut err)
         }
         Command::Init(args) => init::run(&args, &mut out, &mut err),
         Command::Fmt(args) => {
@@ -318,6 +330,8 @@ async fn run(command: Command, out: &mut dyn Write) -> Result<(), Failed> {
         | Command::Config(_)
         | Command::Schema(_)
         | Command::HashPassword(_) => {}
+        #[cfg(feature = "import")]
+        Command::Import(_) => {}
     }
     Ok(())
 }

@@ -12,6 +12,8 @@ pub mod effective;
 pub mod explain;
 pub mod format;
 mod hint;
+#[cfg(feature = "import")]
+pub mod import;
 mod mask;
 pub mod model;
 mod overlay;

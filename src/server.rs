@@ -10,6 +10,7 @@ pub mod probe;
 pub mod reply;
 mod session;
 pub mod socket;
+pub mod tls;
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -25,3 +25,22 @@ pub fn forbid() -> Vec<String> {
     }
     refused
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{Resource, getrlimit};
+
+    #[test]
+    fn nothing_is_dumped_afterwards() {
+        assert!(super::forbid().is_empty());
+        let limit = getrlimit(Resource::Core);
+        assert_eq!((limit.current, limit.maximum), (Some(0), Some(0)));
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::process::{DumpableBehavior, dumpable_behavior};
+
+            let now = dumpable_behavior().unwrap();
+            assert_eq!(now, DumpableBehavior::NotDumpable);
+        }
+    }
+}

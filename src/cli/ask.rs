@@ -2,6 +2,8 @@
 
 mod remote;
 
+pub use remote::status_over_tls;
+
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -45,7 +45,10 @@ pub fn run(
 }
 
 /// The argon2id hash in PHC form, with a salt of 16 random bytes and the crate's parameters (OWASP's: 19 MiB, 2 rounds).
-fn hash(password: &str) -> io::Result<String> {
+///
+/// # Errors
+/// Where the system gives no random bytes.
+pub(in crate::cli) fn hash(password: &str) -> io::Result<String> {
     let mut salt = [0u8; 16];
     getrandom::fill(&mut salt).map_err(io::Error::other)?;
     let failed = |e: argon2::password_hash::Error| io::Error::other(e.to_string());

@@ -13,6 +13,9 @@ pub struct Args {
     /// The gateway's address; without it `server.listen` of the configuration file
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
+    /// HTTPS is spoken at `--listen`
+    #[arg(long, requires = "listen")]
+    pub tls: bool,
     /// Where the configuration is
     #[command(flatten)]
     pub serve: serve::Args,
@@ -23,21 +26,28 @@ pub struct Args {
 /// # Errors
 /// Code 4 where the gateway does not answer, 1 where there is no file to tell its address.
 pub async fn run(args: &Args) -> Result<(), Failed> {
-    let listen = match args.listen {
-        Some(listen) => listen,
-        None => running::find(&args.serve.places()?).listen,
+    let (listen, tls) = if let Some(listen) = args.listen {
+        (listen, args.tls)
+    } else {
+        let running = running::find(&args.serve.places()?);
+        (running.listen, running.tls)
     };
     let addr = reachable(listen);
     let unreachable = |why: String| Failed {
         message: format!("{addr} does not answer: {why}"),
         code: UNREACHABLE,
     };
-    let stream = TcpStream::connect(addr)
-        .await
-        .map_err(|e| unreachable(e.to_string()))?;
-    match ask::get(stream, "/healthz").await.map_err(unreachable)? {
-        (200, _) => Ok(()),
-        (status, _) => Err(unreachable(format!("status {status}"))),
+    let status = if tls {
+        ask::status_over_tls(addr, "/healthz").await
+    } else {
+        let stream = TcpStream::connect(addr)
+            .await
+            .map_err(|e| unreachable(e.to_string()))?;
+        ask::get(stream, "/healthz").await.map(|(status, _)| status)
+    };
+    match status.map_err(unreachable)? {
+        200 => Ok(()),
+        status => Err(unreachable(format!("status {status}"))),
     }
 }
 

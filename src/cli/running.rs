@@ -1,5 +1,5 @@
 //! Where a running gateway is found. It goes on with its old configuration while the file is broken, so that must not hide
-//! it: what can't be loaded as a whole is searched for the two settings that matter.
+//! it: what can't be loaded as a whole is searched for the settings that matter.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,26 +14,34 @@ use crate::runtime::controller::Places;
 pub struct Running {
     /// `server.listen`.
     pub listen: SocketAddr,
+    /// Whether HTTPS is spoken there: `server.tls`.
+    pub tls: bool,
     /// The folder of the state and its socket: `state.path` below the state directory.
     pub state: PathBuf,
 }
 
 /// Finds it by the configuration at these places, sound or not.
 pub fn find(places: &Places) -> Running {
-    let (listen, state) = if let Ok(read) = serve::read(places) {
-        (read.config.server.listen, read.config.state.path.clone())
+    let (listen, tls, state) = if let Ok(read) = serve::read(places) {
+        let server = &read.config.server;
+        (
+            server.listen,
+            server.tls.is_some(),
+            read.config.state.path.clone(),
+        )
     } else {
         let text = std::fs::read_to_string(&places.root).unwrap_or_default();
         search(&text, |name| std::env::var(name).ok())
     };
     Running {
         listen,
+        tls,
         state: places.state_dir.join(state),
     }
 }
 
-/// The two settings as far as the root file and the environment tell, else their defaults.
-fn search(text: &str, var: impl Fn(&str) -> Option<String>) -> (SocketAddr, PathBuf) {
+/// The three settings as far as the root file and the environment tell, else their defaults.
+fn search(text: &str, var: impl Fn(&str) -> Option<String>) -> (SocketAddr, bool, PathBuf) {
     let (table, _) = DeTable::parse_recoverable(text);
     let written = |section: &str, key: &str| {
         let value = table.get_ref().get(section)?.get_ref().get(key)?;
@@ -41,9 +49,12 @@ fn search(text: &str, var: impl Fn(&str) -> Option<String>) -> (SocketAddr, Path
     };
     let listen = var("AGP__SERVER__LISTEN").or_else(|| written("server", "listen"));
     let path = var("AGP__STATE__PATH").or_else(|| written("state", "path"));
+    let tls =
+        (table.get_ref().get("server")).is_some_and(|server| server.get_ref().get("tls").is_some());
     let usual = SocketAddr::from(([127, 0, 0, 1], 8088));
     (
         listen.and_then(|l| l.parse().ok()).unwrap_or(usual),
+        tls,
         path.map_or_else(|| PathBuf::from("data"), PathBuf::from),
     )
 }
@@ -53,7 +64,7 @@ mod tests {
     use super::*;
 
     fn found(text: &str, vars: &[(&str, &str)]) -> (String, String) {
-        let (listen, state) = search(text, |name| {
+        let (listen, _, state) = search(text, |name| {
             let found = vars.iter().find(|(n, _)| *n == name);
             found.map(|(_, value)| (*value).to_owned())
         });

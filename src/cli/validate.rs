@@ -12,6 +12,7 @@ use crate::config::seal::Identity;
 use crate::config::secret::{self, Resolver};
 use crate::config::source::Files;
 use crate::config::{self, Loaded};
+use crate::server;
 
 /// The variable that names the root file where no argument does.
 pub const CONFIG_VARIABLE: &str = "AGP_CONFIG";
@@ -215,6 +216,11 @@ fn resolve(
             let message = format!("`{key}`: can't read `{}`: {error}", file.display());
             found.push(Diagnostic::new(Code::Unresolved, key, message));
         }
+    }
+    if let Some(tls) = &config.server.tls
+        && let Err(error) = server::tls::load(tls)
+    {
+        found.push(Diagnostic::new(Code::Unresolved, "server.tls", error));
     }
     found
 }

@@ -69,8 +69,19 @@ pub struct Server {
     pub drain_delay: Duration,
     /// What running streams then get.
     pub drain_timeout: Duration,
+    /// With which certificate and key HTTPS is spoken; `None`: plain HTTP.
+    pub tls: Option<Tls>,
     /// Where `/metrics` is served to whoever connects; `None`: on the admin socket only.
     pub metrics: Option<SocketAddr>,
+}
+
+/// `server.tls`: PEM files, their paths joined to the configuration file's folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate chain.
+    pub cert: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
 }
 
 /// `[log]`.

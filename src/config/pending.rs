@@ -16,7 +16,6 @@ const PENDING: &[Pending] = &[
     Pending("server.header_timeout", &[]),
     Pending("server.cors_origins", &[]),
     Pending("server.trusted_proxies", &[]),
-    Pending("server.tls", &[]),
     Pending("admin.password_hash", &[]),
     Pending("admin.password", &[]),
     Pending("admin.session_ttl", &[]),

@@ -5,10 +5,6 @@
     clippy::struct_field_names,
     reason = "the names are the keys of the file"
 )]
-#![expect(
-    dead_code,
-    reason = "keys that nothing uses so far are decoded all the same, so that they are checked"
-)]
 
 mod entries;
 mod running;

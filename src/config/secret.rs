@@ -179,7 +179,7 @@ pub fn all_sealed<'a>(references: &'a [Reference], files: &'a Files) -> Vec<&'a 
     all
 }
 
-/// The files that are read besides those of the configuration itself: secrets and certificate authorities. A watcher
+/// The files that are read besides those of the configuration itself: secrets, certificates and their authorities. A watcher
 /// sees to them.
 pub fn files(references: &[Reference], config: &Config) -> Vec<PathBuf> {
     let secrets = references
@@ -189,7 +189,9 @@ pub fn files(references: &[Reference], config: &Config) -> Vec<PathBuf> {
             _ => None,
         });
     let authorities = config.upstreams.values().filter_map(|u| u.ca_file.clone());
-    let mut all: Vec<PathBuf> = secrets.chain(authorities).collect();
+    let tls = config.server.tls.iter();
+    let tls = tls.flat_map(|tls| [tls.cert.clone(), tls.key.clone()]);
+    let mut all: Vec<PathBuf> = secrets.chain(authorities).chain(tls).collect();
     all.sort();
     all.dedup();
     all

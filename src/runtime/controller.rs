@@ -221,7 +221,10 @@ impl Controller {
         // A number is for a revision: a secret file that changed by itself makes a new snapshot of the same one.
         let generation = present.generation + u64::from(!same);
         let (snapshot, what) = self.build(read, present, generation).await?;
-        let commit = self.surroundings.prepare(&read.config);
+        let (surroundings, config) = (Arc::clone(&self.surroundings), Arc::clone(&read.config));
+        // It may read files.
+        let prepared = tokio::task::spawn_blocking(move || surroundings.prepare(&config));
+        let commit = prepared.await.unwrap_or_else(|e| Err(e.to_string()));
         Ok(Ready {
             snapshot,
             what,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -15,8 +16,11 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
@@ -34,6 +38,8 @@ pub struct Listener {
     routes: BoxedFilter<(Response,)>,
     tasks: Tasks,
     door: Arc<Door>,
+    /// With what HTTPS is spoken on connections from now on; empty: plain HTTP.
+    tls: ArcSwapOption<ServerConfig>,
 }
 
 /// Where a listener is, and how many are in: for those who tell of it.
@@ -91,6 +97,7 @@ impl Listener {
             routes,
             tasks,
             door,
+            tls: ArcSwapOption::empty(),
         })
     }
 
@@ -120,6 +127,11 @@ impl Listener {
                 })
             })
             .map_err(|error| format!("`{}`: {addr} can't be listened on: {error}", self.setting))
+    }
+
+    /// Speaks HTTPS with this on every new connection, or plain HTTP. Those that are open stay as they are.
+    pub fn secure(&self, tls: Option<Arc<ServerConfig>>) {
+        self.tls.store(tls);
     }
 
     /// Accepts on `bound` from now on. Connections of the address before finish what they are at, then close.
@@ -178,15 +190,16 @@ impl Listener {
                     let _ = stream.set_nodelay(true);
                     self.door.count.fetch_add(1, Ordering::AcqRel);
                     let guard = OpenGuard(Arc::clone(&self.door));
-                    let serving = connection(
-                        stream,
-                        peer,
-                        self.routes.clone(),
-                        close.clone(),
-                        self.tasks.clone(),
-                    );
+                    let tls = self.tls.load_full();
+                    let (routes, close) = (self.routes.clone(), close.clone());
+                    let tasks = self.tasks.clone();
                     self.tasks.spawn(async move {
-                        serving.await;
+                        match tls {
+                            None => connection(stream, peer, routes, close, tasks).await,
+                            Some(tls) => {
+                                Box::pin(encrypted(stream, tls, peer, routes, close, tasks)).await;
+                            }
+                        }
                         drop(guard);
                     });
                 }
@@ -200,8 +213,29 @@ impl Listener {
     }
 }
 
-async fn connection(
+/// A connection after its handshake, which must be over as soon as a client's headers must.
+async fn encrypted(
     stream: TcpStream,
+    tls: Arc<ServerConfig>,
+    peer: SocketAddr,
+    routes: BoxedFilter<(Response,)>,
+    close: CancellationToken,
+    tasks: Tasks,
+) {
+    let handshake = tokio::time::timeout(HEADER_TIMEOUT, TlsAcceptor::from(tls).accept(stream));
+    let shaken = tokio::select! {
+        () = close.cancelled() => return,
+        shaken = handshake => shaken,
+    };
+    match shaken {
+        Ok(Ok(stream)) => connection(stream, peer, routes, close, tasks).await,
+        Ok(Err(error)) => tracing::debug!(%error, %peer, "no TLS handshake"),
+        Err(_) => tracing::debug!(%peer, "no TLS handshake in time"),
+    }
+}
+
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: SocketAddr,
     routes: BoxedFilter<(Response,)>,
     close: CancellationToken,

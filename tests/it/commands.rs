@@ -200,12 +200,13 @@ async fn status_shows_what_the_gateway_does() {
 }
 
 /// The commands whose help is looked at: none, and each that exists.
-const COMMANDS: [&[&str]; 38] = [
+const COMMANDS: [&[&str]; 39] = [
     &[],
     &["serve"],
     &["demo"],
     &["simulate"],
     &["validate"],
+    &["import"],
     &["init"],
     &["fmt"],
     &["config"],

@@ -34,6 +34,9 @@ mod failover;
 #[cfg(test)]
 mod frames;
 #[cfg(test)]
+#[cfg(feature = "import")]
+mod import;
+#[cfg(test)]
 mod input;
 #[cfg(test)]
 mod journal;
@@ -73,6 +76,8 @@ mod streaming;
 mod support;
 #[cfg(test)]
 mod table;
+#[cfg(test)]
+mod tls;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]

@@ -52,6 +52,13 @@ impl Cx<'_> {
             stream_commit_after: server.stream_commit_after.0,
             drain_delay: server.drain_delay.0,
             drain_timeout: server.drain_timeout.0,
+            tls: server.tls.as_ref().map(|tls| {
+                let path = KeyPath::from(["server", "tls"]);
+                model::Tls {
+                    cert: self.join(&path.with("cert"), &tls.cert.0),
+                    key: self.join(&path.with("key"), &tls.key.0),
+                }
+            }),
             metrics,
         }
     }

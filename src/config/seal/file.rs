@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use age::secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
@@ -17,6 +18,10 @@ use crate::config::source::read_bounded;
 
 /// Largest identity file in bytes.
 const MAX_IDENTITY: u64 = 64 << 10;
+/// How the names of files begin that are being written.
+const PART: &str = ".agp-identity";
+/// One of these that is older was given up.
+const STALE: Duration = Duration::from_hours(1);
 /// The line above an old text.
 const OLD: &str = "# what follows is the old identity, until `agp rotate` is done";
 
@@ -174,6 +179,22 @@ fn split(text: &str) -> Option<(&str, &str)> {
     None
 }
 
+/// What a killed process left of a file that it was writing, and that nobody can be writing now.
+fn sweep(folder: &Path) {
+    let old = |path: &Path| {
+        let written = std::fs::metadata(path).and_then(|meta| meta.modified());
+        written.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > STALE))
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for path in entries.map(|entry| entry.path()) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(PART) && old(&path) {
+            // It holds an identity that nothing was sealed for, or a copy: what can't be removed does no harm.
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+}
+
 /// Locks the folder of the file, links followed.
 fn lock(path: &Path, expected: &[String]) -> Result<(PathBuf, std::fs::File), SealError> {
     let path = path.canonicalize().map_err(|error| match error.kind() {
@@ -185,7 +206,10 @@ fn lock(path: &Path, expected: &[String]) -> Result<(PathBuf, std::fs::File), Se
     })?;
     let folder = std::fs::File::open(folder_of(&path)).map_err(|e| io_error(&path, e))?;
     match folder.try_lock() {
-        Ok(()) => Ok((path, folder)),
+        Ok(()) => {
+            sweep(folder_of(&path));
+            Ok((path, folder))
+        }
         Err(std::fs::TryLockError::WouldBlock) => Err(SealError::Busy(path)),
         Err(std::fs::TryLockError::Error(error)) => Err(io_error(&path, error)),
     }
@@ -247,7 +271,7 @@ fn beside(
 ) -> Result<tempfile::NamedTempFile, SealError> {
     let io = |error| io_error(path, error);
     let mut file = tempfile::Builder::new()
-        .prefix(".agp-identity")
+        .prefix(PART)
         .tempfile_in(folder_of(path))
         .map_err(io)?;
     file.write_all(text.as_bytes()).map_err(io)?;
@@ -398,6 +422,26 @@ mod tests {
         turn.end().unwrap();
         assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
         assert!(Turn::begin(&path, &[]).is_ok());
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_swept_away_later() {
+        let (dir, path, _) = made_file();
+        let left = |name: &str, hours: u64| {
+            let path = dir.path().join(name);
+            let file = std::fs::File::create(&path).unwrap();
+            let age = Duration::from_hours(hours);
+            let now = file.metadata().unwrap().modified().unwrap();
+            file.set_modified(now - age).unwrap();
+            path
+        };
+        let (old, new, other) = (
+            left(".agp-identityX", 2),
+            left(".agp-identityY", 0),
+            left("agp.redb", 2),
+        );
+        drop(Turn::begin(&path, &[]).unwrap());
+        assert!(!old.exists() && new.exists() && other.exists());
     }
 
     #[test]

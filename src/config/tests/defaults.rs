@@ -31,6 +31,7 @@ fn tables_that_are_not_given_take_the_defaults() {
     let wanted = Config {
         server: Server {
             public_url: None,
+            tls: None,
             listen: ([127, 0, 0, 1], 8088).into(),
             max_body: 32 << 20,
             keepalive: 15 * SECOND,
@@ -415,7 +416,6 @@ fn the_whole_sample_is_understood() {
         .map(|d| d.key.as_str())
         .collect();
     for key in [
-        "server.tls",
         "admin.session_ttl",
         "state.history",
         "fetch.allow",

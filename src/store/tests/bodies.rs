@@ -152,17 +152,19 @@ async fn a_failing_log_keeps_bodies_up_to_the_bound_and_then_drops_them() {
 
 #[tokio::test]
 async fn bodies_take_half_of_the_log_at_most() {
+    /// Its part that is kept free must hold what is written between two looks, on a busy machine too.
+    const MARK: u64 = 6 << 20;
     let tmp = tempfile::tempdir().unwrap();
     let options = Options {
         retention: Retention {
-            log_bytes: 3 << 20,
+            log_bytes: MARK,
             ..Retention::default()
         },
         ..quick()
     };
     let store = Store::open(tmp.path(), Wrap::new(1), options).unwrap();
     let mut noise = vec![0; 40_000];
-    let rows: Vec<LogRecord> = (0..120).map(row).collect();
+    let rows: Vec<LogRecord> = (0..240).map(row).collect();
     for row in &rows {
         store.log(row.clone());
         getrandom::fill(&mut noise).unwrap();
@@ -172,14 +174,14 @@ async fn bodies_take_half_of_the_log_at_most() {
     }
     let path = tmp.path().join("agp-log.redb");
     let used = std::os::unix::fs::MetadataExt::blocks(&std::fs::metadata(&path).unwrap()) * 512;
-    assert!(used <= 3 << 20, "the file takes {used} bytes");
+    assert!(used <= MARK, "the file takes {used} bytes");
     let kept = rows
         .iter()
         .filter(|row| store.body(row.id).unwrap().is_some());
     let kept = kept.count();
-    assert!((10..60).contains(&kept), "{kept}");
+    assert!((20..120).contains(&kept), "{kept}");
     assert!(
-        store.body(rows[119].id).unwrap().is_some(),
+        store.body(rows[239].id).unwrap().is_some(),
         "the newest stay"
     );
     assert!(

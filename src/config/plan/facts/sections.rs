@@ -3,7 +3,7 @@
 use crate::base::id::hex;
 use crate::config::model::{
     Admin, AdminToken, Affinity, Config, Log, LogBodies, LogFormat, OpenAi, Routing, Secrets,
-    Server, State,
+    Server, State, Tls,
 };
 use crate::config::plan::facts::{Fact, Facts, Maker, Section, Table};
 use crate::config::tree::quote_key;
@@ -14,13 +14,44 @@ impl Maker<'_> {
         let mut put = |name: &str, table| {
             *facts.table(Section::Settings, name) = table;
         };
-        put("server", server(&config.server));
+        put("server", self.server(&config.server));
         put("log", log(&config.log));
         put("admin", admin(&config.admin));
         put("state", self.state(&config.state));
         put("secrets", self.secrets(&config.secrets));
         put("routing", routing(&config.routing));
         put("openai", openai(&config.openai));
+    }
+
+    fn server(&self, server: &Server) -> Table {
+        let Server {
+            listen,
+            public_url,
+            max_body,
+            keepalive,
+            stream_commit_after,
+            drain_delay,
+            drain_timeout,
+            tls,
+            metrics,
+        } = server;
+        let mut table = Table::default();
+        table.set("listen", Fact::text(&listen.to_string()));
+        table.set_some("public_url", public_url.as_deref().map(Fact::text));
+        table.set("max_body", Fact::size(*max_body));
+        table.set("keepalive", Fact::time(*keepalive));
+        table.set("stream_commit_after", Fact::time(*stream_commit_after));
+        table.set("drain_delay", Fact::time(*drain_delay));
+        table.set("drain_timeout", Fact::time(*drain_timeout));
+        if let Some(Tls { cert, key }) = tls {
+            table.set("tls.cert", self.file(cert));
+            table.set("tls.key", self.file(key));
+        }
+        table.set_some(
+            "metrics.listen",
+            metrics.map(|listen| Fact::text(&listen.to_string())),
+        );
+        table
     }
 
     fn state(&self, state: &State) -> Table {
@@ -59,32 +90,6 @@ impl Maker<'_> {
         table.set("recipients", Fact::list(recipients));
         table
     }
-}
-
-fn server(server: &Server) -> Table {
-    let Server {
-        listen,
-        public_url,
-        max_body,
-        keepalive,
-        stream_commit_after,
-        drain_delay,
-        drain_timeout,
-        metrics,
-    } = server;
-    let mut table = Table::default();
-    table.set("listen", Fact::text(&listen.to_string()));
-    table.set_some("public_url", public_url.as_deref().map(Fact::text));
-    table.set("max_body", Fact::size(*max_body));
-    table.set("keepalive", Fact::time(*keepalive));
-    table.set("stream_commit_after", Fact::time(*stream_commit_after));
-    table.set("drain_delay", Fact::time(*drain_delay));
-    table.set("drain_timeout", Fact::time(*drain_timeout));
-    table.set_some(
-        "metrics.listen",
-        metrics.map(|listen| Fact::text(&listen.to_string())),
-    );
-    table
 }
 
 fn log(log: &Log) -> Table {
