@@ -37,6 +37,8 @@ tools:
 	@node --eval 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' && npm --version >/dev/null || \
 	  { echo "the tests need Node 20 or newer with npm" >&2; exit 1; }
 	@command -v curl >/dev/null || { apt-get update && apt-get install -y --no-install-recommends curl; }
+	@# Without it the test against the age tool says that it is skipped.
+	@command -v age >/dev/null || { apt-get update && apt-get install -y --no-install-recommends age; } || true
 	@$(CARGO) fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 	@$(CARGO) clippy --version >/dev/null 2>&1 || rustup component add clippy
 	$(CARGO) fetch --locked

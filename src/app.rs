@@ -18,11 +18,9 @@ use crate::base::task::Tasks;
 use crate::base::time::Timestamp;
 use crate::config::diagnostic::Severity;
 use crate::config::model::Config;
-use crate::config::secret;
 use crate::dispatch::Dispatcher;
 use crate::dispatch::replay::Replay;
 use crate::runtime::controller::{self, Controller, Message, Places, Read, Surroundings};
-use crate::runtime::keyring::Keyring;
 use crate::runtime::registry::Registry;
 use crate::runtime::{Runtime, jobs};
 use crate::server::listener::{Bound, Listener};
@@ -111,8 +109,7 @@ impl App {
         log: Option<LogHandle>,
     ) -> Result<Self, String> {
         let state = places.state_dir.join(&read.config.state.path);
-        let identity = secret::identity_path(&read.config, &places.state_dir);
-        let keyring = Keyring::open(&identity, secret::has_sealed(&read.secrets))?;
+        let keyring = opening::keyring(&read, &places)?;
         let store = opening::open(
             &state,
             Arc::clone(&keyring),
@@ -121,6 +118,7 @@ impl App {
         )
         .await?;
         let read = opening::whole(read, &places, &store).await?;
+        keyring.set_recipients(&read.config.secrets.recipients);
         tell(&read.remarks);
         let mut learned = store.load().map_err(|e| e.to_string())?;
         let registry = Registry::new(store.clone(), tasks.clone(), &mut learned);

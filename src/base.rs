@@ -1,5 +1,6 @@
-//! L0: ids, secrets, time, units, errors, tasks, metrics. Imports nothing of ours.
+//! L0: ids, secrets, time, units, errors, tasks, metrics, core dumps. Imports nothing of ours.
 
+pub mod dump;
 pub mod error;
 pub mod id;
 pub mod metrics;

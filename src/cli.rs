@@ -20,15 +20,20 @@ pub mod login;
 pub mod logs;
 pub mod pick;
 pub mod plan;
+pub mod prompt;
 pub mod reload;
 pub mod rollback;
+pub mod rotate;
 pub mod running;
 pub mod schema;
+pub mod seal;
+pub mod sealing;
 pub mod serve;
 pub mod signin;
 pub mod simulate;
 pub mod state;
 pub mod status;
+pub mod unseal;
 pub mod validate;
 
 use std::ffi::OsString;
@@ -40,6 +45,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use crate::base::dump;
 use crate::base::task::Tasks;
 use crate::config::render::Style;
 
@@ -104,6 +110,12 @@ pub enum Command {
     Key(key::Args),
     /// Hash a password for `admin.password_hash`
     HashPassword(hash_password::Args),
+    /// Seal a secret so that it may be committed
+    Seal(seal::Args),
+    /// Print the secret in a sealed value
+    Unseal(unseal::Args),
+    /// Seal everything for the present recipients, or for a new identity
+    Rotate(rotate::Args),
     /// Sign in to an upstream and print the account's table
     Login(signin::Args),
     /// Show what the running gateway does
@@ -138,6 +150,9 @@ impl Command {
         match self {
             Self::Serve(args) => Some(args),
             Self::Login(args) => Some(&mut args.serve),
+            Self::Seal(args) => Some(&mut args.serve),
+            Self::Unseal(args) => Some(&mut args.serve),
+            Self::Rotate(args) => Some(&mut args.serve),
             Self::Status(args) => Some(&mut args.at.serve),
             Self::Plan(args) => Some(&mut args.at.serve),
             Self::Reload(args) => Some(&mut args.at.serve),
@@ -204,6 +219,10 @@ pub fn main() -> ExitCode {
     let command = parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let mut out = std::io::stdout();
     let mut err = std::io::stderr();
+    // Before anything reads a secret.
+    for refused in dump::forbid() {
+        let _ = writeln!(err, "warning: {refused}");
+    }
     let code = match command {
         Command::Validate(args) => {
             let env = crate::runtime::controller::environment().collect();
@@ -299,6 +318,9 @@ async fn run(command: Command, out: &mut dyn Write) -> Result<(), Failed> {
         Command::Demo(args) => Box::pin(demo::run(args, &tasks, out)).await?,
         Command::Simulate(args) => simulate::run(args, &tasks).await?,
         Command::Login(args) => Box::pin(signin::run(&args, out)).await?,
+        Command::Seal(args) => seal::run(&args, out, &mut std::io::stderr()).await?,
+        Command::Unseal(args) => unseal::run(&args, out)?,
+        Command::Rotate(args) => rotate::run(&args, out).await?,
         Command::State(args) => state::run(&args, out).await?,
         Command::Status(args) => status::run(&args, out).await?,
         Command::Plan(args) => plan::run(&args, out).await?,

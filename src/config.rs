@@ -38,15 +38,15 @@ pub mod write;
 use std::path::PathBuf;
 
 use crate::base::time::Timestamp;
-use crate::config::diagnostic::{Code, Diagnostic, Diagnostics, Span};
+use crate::config::diagnostic::{Code, Diagnostic, Diagnostics, Severity, Span};
 use crate::config::effective::Setting;
-use crate::config::model::Config;
+use crate::config::model::{Config, Secrets};
 use crate::config::secret::Reference;
 use crate::config::source::{Files, Revision};
 use crate::config::tree::Node;
 
 pub use overlay::{PREFIX as OVERLAY_PREFIX, environment};
-pub use tree::{quote_key, quote_text};
+pub use tree::{key_path, quote_key, quote_text};
 
 /// What came out of the texts.
 #[derive(Debug)]
@@ -57,8 +57,20 @@ pub struct Loaded {
     pub diagnostics: Diagnostics,
     /// Every secret that the files name, `[admin]`'s too.
     pub secrets: Vec<Reference>,
+    /// How to seal and where the state is, of files with errors elsewhere too: a table is often unsound only for want of
+    /// the secret that is about to be sealed. `None` where the files could not be read whole or this is what is unsound.
+    pub sealing: Option<Sealing>,
     /// The revision of the files.
     pub revision: Revision,
+}
+
+/// What sealing a value takes of the files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealing {
+    /// `[secrets]`.
+    pub secrets: Secrets,
+    /// `state.path` as written.
+    pub state: PathBuf,
 }
 
 /// Parses and checks the files with the environment's `AGP__...` values over them; other variables are passed over.
@@ -130,10 +142,20 @@ fn load_parsed(
 
     let diagnostics = Diagnostics::new(found, masks);
     let usable = !diagnostics.has_errors() && files.root().is_some();
+    let unsound = |d: &Diagnostic| {
+        let table = d.key.split('.').next().unwrap_or_default();
+        d.severity == Severity::Error && ["secrets", "state"].contains(&table)
+    };
+    let sound = whole && files.root().is_some() && !diagnostics.iter().any(unsound);
+    let sealing = sound.then(|| Sealing {
+        secrets: checked.config.secrets.clone(),
+        state: checked.config.state.path.clone(),
+    });
     let loaded = Loaded {
         config: usable.then_some(checked.config),
         diagnostics,
         secrets: checked.secrets,
+        sealing,
         revision: files.revision(),
     };
     (loaded, parsed.tree)

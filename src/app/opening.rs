@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::config::{self, source::Files};
+use crate::config::{self, secret, source::Files};
 use crate::runtime::controller::{self, Places, Read};
 use crate::runtime::keyring::Keyring;
 use crate::store::{Options, Retention, Store, StoreError};
@@ -63,6 +63,15 @@ pub(super) async fn open(
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// The identity, where it is there.
+///
+/// # Errors
+/// As [`Keyring::open`].
+pub(super) fn keyring(read: &Read, places: &Places) -> Result<Arc<Keyring>, String> {
+    let identity = secret::identity_path(&read.config, &places.state_dir);
+    Keyring::open(&identity, secret::has_sealed(&read.secrets))
 }
 
 /// The files as read, or read again where the last run had left half an edit in them, which is finished or undone first.

@@ -1,10 +1,10 @@
 //! `agp hash-password`: the line for `[admin]`.
 
-use std::io::{self, BufRead, Read as _, Write};
+use std::io::{self, BufRead, Write};
 
 use argon2::password_hash::{PasswordHasher as _, SaltString};
-use zeroize::Zeroizing;
 
+use crate::cli::prompt;
 use crate::config::weak;
 
 /// Longest password in bytes.
@@ -28,16 +28,7 @@ pub fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<u8> {
-    let line = {
-        let _quiet = if terminal { prompt(err)? } else { None };
-        let mut line = Zeroizing::new(String::new());
-        input.take(MAX_PASSWORD + 2).read_line(&mut line)?;
-        line
-    };
-    if terminal {
-        writeln!(err)?;
-    }
-    let password = line.trim_end_matches(['\r', '\n']);
+    let password = prompt::line(input, MAX_PASSWORD, "Password", terminal, err)?;
     if password.len() as u64 > MAX_PASSWORD {
         writeln!(
             err,
@@ -45,46 +36,12 @@ pub fn run(
         )?;
         return Ok(1);
     }
-    if let Some(why) = weak::password(password) {
+    if let Some(why) = weak::password(&password) {
         writeln!(err, "error: {why}")?;
         return Ok(1);
     }
-    writeln!(out, "password_hash = \"{}\"", hash(password)?)?;
+    writeln!(out, "password_hash = \"{}\"", hash(&password)?)?;
     Ok(0)
-}
-
-/// Asks for the password and hides it, or says that it can't be hidden.
-fn prompt(err: &mut dyn Write) -> io::Result<Option<Hidden>> {
-    let hidden = Hidden::begin();
-    if hidden.is_none() {
-        writeln!(err, "(this terminal can't hide what you type)")?;
-    }
-    write!(err, "Password: ")?;
-    err.flush()?;
-    Ok(hidden)
-}
-
-/// The terminal without echo, until dropped. `stty` does it, since a crate for this one line would be one more to trust.
-struct Hidden;
-
-impl Hidden {
-    fn begin() -> Option<Self> {
-        stty("-echo").then_some(Self)
-    }
-}
-
-impl Drop for Hidden {
-    fn drop(&mut self) {
-        stty("echo");
-    }
-}
-
-fn stty(argument: &str) -> bool {
-    std::process::Command::new("stty")
-        .arg(argument)
-        .stderr(std::process::Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
 }
 
 /// The argon2id hash in PHC form, with a salt of 16 random bytes and the crate's parameters (OWASP's: 19 MiB, 2 rounds).

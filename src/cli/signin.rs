@@ -63,9 +63,13 @@ pub async fn run(args: &Args, out: &mut dyn Write) -> Result<(), String> {
         resolve("client_secret", &oauth.client_secret)?,
     );
     let http = HttpClients::new().get(upstream)?;
-    let seal = identity
+    let recipients = identity
         .as_ref()
-        .map(|identity| move |secret: &Secret| identity.seal(secret).map_err(|e| e.to_string()));
+        .map(|identity| identity.recipients(&read.config.secrets.recipients));
+    let recipients = recipients.transpose().map_err(|e| e.to_string())?;
+    let seal = recipients.map(|recipients| {
+        move |secret: &Secret| recipients.seal(secret).map_err(|e| e.to_string())
+    });
     let seal = seal.as_ref().map(|seal| seal as login::Seal<'_>);
     let mut input = std::io::stdin().lock();
     login::login(name, upstream, client, &http, &mut input, out, seal).await

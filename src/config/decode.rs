@@ -41,11 +41,13 @@ pub(crate) fn parse(files: &Files) -> Parsed {
             .problems()
             .iter()
             .any(|d| d.code == Code::NotUtf8 && d.span.as_ref().is_some_and(|s| s.file == file.id));
-        let mut broken = Vec::new();
+        let (mut broken, mut twice) = (Vec::new(), Vec::new());
         for error in syntax::first_of_each(&file.text, &errors) {
             let diagnostic = syntax::diagnostic(file, error);
-            if diagnostic.code == Code::Syntax {
-                broken.extend(diagnostic.span.clone());
+            // What is defined a second time is not in the tree either, so that nothing tells its secrets apart.
+            match diagnostic.code {
+                Code::Syntax => broken.extend(diagnostic.span.clone()),
+                _ => twice.extend(diagnostic.span.clone()),
             }
             // What breaks off at a bad byte breaks off in the middle of something: one finding is enough.
             if !cut {
@@ -61,9 +63,10 @@ pub(crate) fn parse(files: &Files) -> Parsed {
                 range: first..file.text.len(),
             });
         }
+        twice.extend_from_slice(&broken);
         parsed
             .masks
-            .extend(mask::of_broken_text(file.id, &file.text, &broken));
+            .extend(mask::of_broken_text(file.id, &file.text, &twice));
         parsed.broken.append(&mut broken);
         merge(&mut parsed, Node::from_file(file.id, &table));
     }
@@ -109,6 +112,7 @@ fn merge(parsed: &mut Parsed, file: Node) {
         if !both {
             let path = KeyPath::from([section.as_str()]);
             parsed.diagnostics.push(twice(&path, there, &node));
+            parsed.masks.extend(mask::of_left_out(&node));
             continue;
         }
         if let (Value::Table(there), Value::Table(entries)) = (&mut there.value, node.value) {
@@ -117,6 +121,7 @@ fn merge(parsed: &mut Parsed, file: Node) {
                     Some(first) => {
                         let path = KeyPath::from([section.as_str(), key.as_str()]);
                         parsed.diagnostics.push(twice(&path, first, &entry));
+                        parsed.masks.extend(mask::of_left_out(&entry));
                     }
                     None => {
                         there.insert(key, entry);

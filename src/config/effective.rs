@@ -274,7 +274,7 @@ upstream = "u"
 refresh_token = "hunter2 in clear"
 [accounts.b]
 upstream = "u"
-refresh_token = { sealed = "agp1:aHVudGVyMg==" }
+refresh_token = { sealed = "agp1:YWdlLWVuY3J5cHRpb24ub3JnL3YxCg==" }
 tags = ["x"]
 [keys."the key"]
 key = { file = "k" }

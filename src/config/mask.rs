@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use crate::config::decode::walk;
 use crate::config::diagnostic::Span;
+use crate::config::seal::holds_identity;
 use crate::config::source::FileId;
 use crate::config::tree::{KeyPath, Node, Origin, Problem, Value};
 
@@ -40,7 +41,7 @@ pub(crate) fn of_tree(tree: &Node) -> Vec<Span> {
         let unknown = matches!(&*node.problem.borrow(), Some(Problem::UnknownKey(_)));
         if unknown {
             leaves(node, file, &mut found);
-        } else if (is_secret(path) || node.as_str().is_some_and(has_user))
+        } else if (is_secret(path) || node.as_str().is_some_and(|text| gives_away(text, path)))
             && !matches!(node.value, Value::Table(_) | Value::Array(_))
         {
             found.push(Span {
@@ -49,6 +50,22 @@ pub(crate) fn of_tree(tree: &Node) -> Vec<Span> {
             });
         }
     });
+    found
+}
+
+/// Whether a text may be a secret where none belongs: in a URL, among recipients, in the place of its digest.
+fn gives_away(text: &str, path: &KeyPath) -> bool {
+    let is_digest = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let for_digest = path.keys().last() == Some(&"sha256");
+    has_user(text) || holds_identity(text) || (for_digest && !is_digest(text))
+}
+
+/// The places of all values in what is left out of the tree: defined a second time, it is in nobody's sight.
+pub(crate) fn of_left_out(node: &Node) -> Vec<Span> {
+    let mut found = Vec::new();
+    if let Origin::File(file) = node.origin {
+        leaves(node, file, &mut found);
+    }
     found
 }
 

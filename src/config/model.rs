@@ -184,6 +184,8 @@ pub enum LogBodies {
 pub struct Secrets {
     /// File of the age identity, as written (relative to the state dir).
     pub identity: PathBuf,
+    /// More age recipients that can open what is sealed; each once.
+    pub recipients: Vec<String>,
 }
 
 /// How an account is picked among those that can serve.
@@ -288,7 +290,7 @@ pub struct Upstream {
     /// The operator's OAuth client, for kinds that need one.
     pub oauth: Option<OAuth>,
     /// Headers sent with each call, names in lower case.
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, Secret>,
     /// Header and envelope field; `agp/<version>` where none is given.
     pub user_agent: String,
     /// The client metadata of kind antigravity; the neutral block where none is given.

@@ -23,7 +23,6 @@ const PENDING: &[Pending] = &[
     Pending("admin.jwt_secret", &[]),
     Pending("admin.password_as_bearer", &[]),
     Pending("state.store_responses", &[]),
-    Pending("secrets.recipients", &[]),
     Pending("fetch.enabled", &[]),
     Pending("fetch.max_size", &[]),
     Pending("fetch.timeout", &[]),

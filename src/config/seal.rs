@@ -1,42 +1,51 @@
-//! The age identity: what seals values for the file, opens them, and wraps the store's data key.
+//! The age identity: what opens sealed values and the store's data key. What is sealed is sealed for it and for the
+//! recipients of `secrets.recipients`.
 //!
-//! It is made on first need only ([`Identity::create`]) and never replaced. [`may_create`] says when making one would be
-//! wrong: where something is sealed already, a missing identity is an error, not a reason for a new one.
+//! It is made on first need only ([`Identity::create`]) and never replaced by itself. [`may_create`] says when making one
+//! would be wrong: where something is sealed already, a missing identity is an error, not a reason for a new one. Everything
+//! sealed here names its recipients in clear, so that the error can say whose identity is missing.
+
+mod file;
+mod recipients;
+mod renew;
 
 use std::fmt;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::io::Read as _;
+use std::path::PathBuf;
 
-use age::secrecy::ExposeSecret as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use crate::base::secret::Secret;
-use crate::config::source::read_bounded;
 use crate::config::value::SEALED;
 
-/// Largest identity file in bytes.
-const MAX_IDENTITY: u64 = 64 << 10;
+pub use file::Turn;
+pub use recipients::{Recipients, find, named, named_in};
+pub(crate) use recipients::{holds_identity, is_age, parse as parse_recipient};
+pub use renew::{Left, Renewed, renew};
 
 /// What is wrong with the identity or with what it should open. No message holds a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
     /// There is no identity file, but something is sealed.
-    #[error("identity file `{path}` is missing{}; put back the file that belongs to what is sealed", wanted(.expected.as_deref()))]
+    #[error("there is no identity file `{}`, but something is sealed{}; put back the identity that opens it", path.display(), wanted(expected))]
     Missing {
         /// Where it should be.
         path: PathBuf,
-        /// The recipient that the sealed things were made for, where that is known.
-        expected: Option<String>,
+        /// The recipients that the sealed thing was made for, where it names them.
+        expected: Vec<String>,
     },
-    /// The identity is not the one that sealed this.
-    #[error("the identity of recipient `{found}` does not open this{}", wanted(.expected.as_deref()))]
+    /// The identity is not one that this was sealed for.
+    #[error(
+        "the identity of recipient `{found}` does not open this{}",
+        wanted(expected)
+    )]
     Wrong {
         /// The recipient of the identity that is there.
         found: String,
-        /// The recipient that the sealed things were made for, where that is known.
-        expected: Option<String>,
+        /// The recipients that the sealed thing was made for, where it names them.
+        expected: Vec<String>,
     },
     /// Others can read the file.
     #[error(
@@ -64,15 +73,27 @@ pub enum SealError {
         /// Why.
         error: std::io::Error,
     },
+    /// Another rotation is under way.
+    #[error("another `agp rotate` is at work on `{0}`")]
+    Busy(PathBuf),
     /// The sealed text or wrapped bytes are damaged.
     #[error("not a sealed value, or a damaged one: {0}")]
     Damaged(String),
+    /// What can't be a recipient.
+    #[error("{0}")]
+    Recipient(String),
 }
 
-fn wanted(recipient: Option<&str>) -> String {
-    recipient
-        .map(|r| format!(", expected the one of recipient `{r}`"))
-        .unwrap_or_default()
+fn wanted(recipients: &[String]) -> String {
+    let list: Vec<String> = recipients.iter().map(|r| format!("`{r}`")).collect();
+    match list.len() {
+        0 => String::new(),
+        1 => format!(", expected that of recipient {}", list[0]),
+        _ => format!(
+            ", expected that of one of the recipients {}",
+            list.join(", ")
+        ),
+    }
 }
 
 /// Whether an identity may be made: never where one was used before.
@@ -80,9 +101,13 @@ pub fn may_create(file_has_sealed: bool, store_has_encrypted: bool) -> bool {
     !file_has_sealed && !store_has_encrypted
 }
 
-/// An age X25519 identity.
+/// The age X25519 identities of an identity file: the first is the present one, that things are sealed for; the others
+/// open what was sealed before.
 #[derive(Clone)]
-pub struct Identity(age::x25519::Identity);
+pub struct Identity {
+    present: age::x25519::Identity,
+    others: Vec<age::x25519::Identity>,
+}
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -91,108 +116,34 @@ impl fmt::Debug for Identity {
 }
 
 impl Identity {
-    /// Reads the identity file; `None` where there is none.
-    ///
-    /// # Errors
-    /// A file that others can read, that can't be read, or that holds no identity.
-    pub fn load_or_none(path: &Path) -> Result<Option<Self>, SealError> {
-        let io = |error| SealError::Io {
-            path: path.to_owned(),
-            error,
-        };
-        match std::fs::metadata(path) {
-            Ok(meta) => check_mode(path, &meta)?,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(io(e)),
-        }
-        let bytes = read_bounded(path, MAX_IDENTITY)
-            .map_err(io)?
-            .ok_or_else(|| SealError::NoIdentity(path.to_owned()))?;
-        let bytes = Zeroizing::new(bytes);
-        let text =
-            std::str::from_utf8(&bytes).map_err(|_| SealError::NoIdentity(path.to_owned()))?;
-        text.lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty() && !line.starts_with('#'))
-            .find_map(|line| line.parse().ok())
-            .map(|identity| Some(Self(identity)))
-            .ok_or_else(|| SealError::NoIdentity(path.to_owned()))
-    }
-
-    /// Reads the identity file where something is sealed, so that it must be there.
-    ///
-    /// # Errors
-    /// As [`Self::load_or_none`], and a missing file; the message names `expected`, the recipient recorded beside what
-    /// is sealed, where one is.
-    pub fn load(path: &Path, expected: Option<&str>) -> Result<Self, SealError> {
-        let identity = Self::load_or_none(path)?.ok_or_else(|| SealError::Missing {
-            path: path.to_owned(),
-            expected: expected.map(str::to_owned),
-        })?;
-        match expected {
-            Some(recipient) if recipient != identity.recipient() => Err(SealError::Wrong {
-                found: identity.recipient(),
-                expected: Some(recipient.to_owned()),
-            }),
-            _ => Ok(identity),
-        }
-    }
-
-    /// Makes a new identity and writes its file, mode 0600, with its folder (mode 0700) where that is not there.
-    ///
-    /// # Errors
-    /// A file that is there already, whatever it holds, or that can't be written.
-    pub fn create(path: &Path) -> Result<Self, SealError> {
-        let io = |error| SealError::Io {
-            path: path.to_owned(),
-            error,
-        };
-        if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-            create_folder(folder).map_err(io)?;
-        }
-        let identity = age::x25519::Identity::generate();
-        let secret = identity.to_string();
-        let text = Zeroizing::new(format!(
-            "# The age identity of this gateway. Whoever has it can open what is sealed: keep a copy, in a safe place.\n# public key: {}\n{}\n",
-            identity.to_public(),
-            secret.expose_secret()
-        ));
-        // Written beside and linked in: a crash leaves no half file, and an existing one is never replaced.
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-        let mut file = tempfile::Builder::new()
-            .prefix(".agp-identity")
-            .tempfile_in(folder.unwrap_or(Path::new(".")))
-            .map_err(io)?;
-        file.write_all(text.as_bytes()).map_err(io)?;
-        file.as_file().sync_all().map_err(io)?;
-        match file.persist_noclobber(path) {
-            Ok(_) => {}
-            Err(e) if e.error.kind() == std::io::ErrorKind::AlreadyExists => {
-                return Err(SealError::Exists(path.to_owned()));
-            }
-            Err(e) => return Err(io(e.error)),
-        }
-        if let Some(folder) = folder {
-            let _ = std::fs::File::open(folder).and_then(|f| f.sync_all());
-        }
-        Ok(Self(identity))
-    }
-
-    /// The public half, `age1...`: safe to show and to keep.
+    /// The public half of the present one, `age1...`: safe to show and to keep.
     pub fn recipient(&self) -> String {
-        self.0.to_public().to_string()
+        self.present.to_public().to_string()
     }
 
-    /// Seals a text for the file: `agp1:` and the base64 of what the age tool would write.
+    /// Whom things are sealed for: this identity, and `more` of `secrets.recipients`.
+    ///
+    /// # Errors
+    /// A text among `more` that is no recipient.
+    pub fn recipients(&self, more: &[String]) -> Result<Recipients, SealError> {
+        Recipients::new(self.present.to_public(), more)
+    }
+
+    /// Whether it, or one that it took the place of, is among these recipients.
+    pub fn is_among(&self, recipients: &[String]) -> bool {
+        let mut own = std::iter::once(&self.present).chain(&self.others);
+        own.any(|identity| recipients.contains(&identity.to_public().to_string()))
+    }
+
+    /// Seals a text for this identity alone. What goes into a file is sealed for [`Self::recipients`].
     ///
     /// # Errors
     /// Only where encryption itself fails, which it does not in memory.
     pub fn seal(&self, secret: &Secret) -> Result<String, SealError> {
-        let cipher = self.wrap(secret.expose().as_bytes())?;
-        Ok(format!("{SEALED}{}", STANDARD.encode(cipher)))
+        self.recipients(&[])?.seal(secret)
     }
 
-    /// Opens what [`Self::seal`] made; the text with its `agp1:`.
+    /// Opens what [`Recipients::seal`] or the age tool made; the text with its `agp1:`.
     ///
     /// # Errors
     /// A damaged text, or one sealed for somebody else.
@@ -209,64 +160,31 @@ impl Identity {
         Ok(Secret::new(text))
     }
 
-    /// Encrypts bytes to this identity, such as the store's data key.
-    ///
-    /// # Errors
-    /// Only where encryption itself fails, which it does not in memory.
-    pub fn wrap(&self, plain: &[u8]) -> Result<Vec<u8>, SealError> {
-        age::encrypt(&self.0.to_public(), plain).map_err(|e| SealError::Damaged(e.to_string()))
-    }
-
-    /// Opens what [`Self::wrap`] made.
+    /// Opens what [`Recipients::wrap`] made.
     ///
     /// # Errors
     /// Damaged bytes, or bytes encrypted to somebody else.
     pub fn unwrap(&self, cipher: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        match age::decrypt(&self.0, cipher) {
-            Ok(plain) => Ok(Zeroizing::new(plain)),
-            Err(age::DecryptError::NoMatchingKeys) => Err(SealError::Wrong {
-                found: self.recipient(),
-                expected: None,
-            }),
-            Err(e) => Err(SealError::Damaged(e.to_string())),
-        }
+        let damaged = |e: &dyn fmt::Display| SealError::Damaged(e.to_string());
+        let opened = age::Decryptor::new_buffered(cipher).and_then(|file| {
+            let all = std::iter::once(&self.present).chain(&self.others);
+            file.decrypt(all.map(|identity| identity as &dyn age::Identity))
+        });
+        let mut opened = match opened {
+            Ok(opened) => opened,
+            Err(age::DecryptError::NoMatchingKeys) => {
+                return Err(SealError::Wrong {
+                    found: self.recipient(),
+                    expected: named(cipher),
+                });
+            }
+            Err(e) => return Err(damaged(&e)),
+        };
+        // As long as the cipher text at most, so that no piece of it is left where it was before the buffer grew.
+        let mut plain = Zeroizing::new(Vec::with_capacity(cipher.len()));
+        opened.read_to_end(&mut plain).map_err(|e| damaged(&e))?;
+        Ok(plain)
     }
-}
-
-#[cfg(unix)]
-fn check_mode(path: &Path, meta: &std::fs::Metadata) -> Result<(), SealError> {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    let mode = meta.permissions().mode() & 0o7777;
-    let others = mode & 0o077;
-    if others == 0 {
-        Ok(())
-    } else {
-        Err(SealError::Exposed {
-            path: path.to_owned(),
-            mode,
-        })
-    }
-}
-
-#[cfg(not(unix))]
-fn check_mode(_path: &Path, _meta: &std::fs::Metadata) -> Result<(), SealError> {
-    Ok(())
-}
-
-#[cfg(unix)]
-fn create_folder(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-}
-
-#[cfg(not(unix))]
-fn create_folder(folder: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(folder)
 }
 
 #[cfg(test)]
@@ -299,7 +217,11 @@ mod tests {
     #[test]
     fn a_data_key_is_wrapped_and_unwrapped() {
         let (_dir, _, identity) = made();
-        let wrapped = identity.wrap(&[0, 255, 7]).unwrap();
+        let wrapped = identity
+            .recipients(&[])
+            .unwrap()
+            .wrap(&[0, 255, 7])
+            .unwrap();
         assert_eq!(*identity.unwrap(&wrapped).unwrap(), [0, 255, 7]);
         assert!(matches!(
             identity.unwrap(&wrapped[..40]),
@@ -322,9 +244,8 @@ mod tests {
         let sealed = one.seal(&Secret::new("x")).unwrap();
         let error = two.open(&sealed).unwrap_err();
         assert!(error.to_string().contains(&two.recipient()), "{error}");
-        let error = Identity::load(&path, Some(&two.recipient())).unwrap_err();
-        assert!(error.to_string().contains(&two.recipient()), "{error}");
-        assert!(Identity::load(&path, Some(&one.recipient())).is_ok());
+        assert!(error.to_string().contains(&one.recipient()), "{error}");
+        assert!(Identity::load(&path, &[]).is_ok());
     }
 
     #[test]
@@ -332,11 +253,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("none");
         assert!(Identity::load_or_none(&path).unwrap().is_none());
-        let error = Identity::load(&path, Some("age1abc"))
+        let error = Identity::load(&path, &["age1abc".to_owned()])
             .unwrap_err()
             .to_string();
         assert!(
-            error.contains("age1abc") && error.contains("missing"),
+            error.contains("`age1abc`") && error.contains("there is no identity file"),
             "{error}"
         );
         assert!(may_create(false, false));

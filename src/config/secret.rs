@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 use crate::base::secret::Secret;
 use crate::config::diagnostic::{Code, Diagnostic, Span};
 use crate::config::model::{Config, SecretRef};
-use crate::config::seal::{Identity, SealError};
-use crate::config::source::read_bounded;
+use crate::config::seal::{self, Identity, SealError};
+use crate::config::source::{Files, read_bounded};
 use crate::config::weak;
 
 /// Largest secret file in bytes: a service account's JSON has about 2,400.
@@ -39,9 +39,6 @@ pub enum SecretError {
     /// The file holds no text.
     #[error("secret file `{0}` is empty or not UTF-8")]
     NoText(PathBuf),
-    /// There is no identity to open it with.
-    #[error("there is no identity file `{}` to open the sealed value with; put back the file whose recipient it was sealed for", .0.display())]
-    NoIdentity(PathBuf),
     /// The identity does not open it.
     #[error("the sealed value can't be opened: {0}")]
     Sealed(#[from] SealError),
@@ -97,9 +94,10 @@ impl<'a> Resolver<'a> {
             }
             SecretRef::File(path) => from_file(path),
             SecretRef::Sealed(text) => {
-                let identity = self
-                    .identity
-                    .ok_or_else(|| SecretError::NoIdentity(self.identity_path.clone()))?;
+                let identity = self.identity.ok_or_else(|| SealError::Missing {
+                    path: self.identity_path.clone(),
+                    expected: seal::named_in(text),
+                })?;
                 Ok(identity.open(text)?)
             }
             SecretRef::Plain(secret) => Ok(secret.clone()),
@@ -166,6 +164,19 @@ pub fn has_sealed(references: &[Reference]) -> bool {
     references
         .iter()
         .any(|reference| matches!(reference.secret, SecretRef::Sealed(_)))
+}
+
+/// Every sealed value in the files, in comments too, and every one that they name otherwise.
+pub fn all_sealed<'a>(references: &'a [Reference], files: &'a Files) -> Vec<&'a str> {
+    let named = references.iter().filter_map(|r| match &r.secret {
+        SecretRef::Sealed(text) => Some(text.as_str()),
+        _ => None,
+    });
+    let written = (files.iter()).flat_map(|file| seal::find(&file.text).map(|(_, sealed)| sealed));
+    let mut all: Vec<&str> = named.chain(written).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 /// The files that are read besides those of the configuration itself: secrets, certificates and their authorities. A watcher
@@ -239,7 +250,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let identity = Identity::create(&dir.path().join("id")).unwrap();
         let sealed = SecretRef::Sealed(identity.seal(&Secret::new("value")).unwrap());
-        assert!(message(&sealed).contains("data/id.txt"));
+        let told = message(&sealed);
+        assert!(
+            told.contains("data/id.txt") && told.contains(&identity.recipient()),
+            "{told}"
+        );
         let with = Resolver::new(|_| None, Some(&identity), PathBuf::new());
         assert_eq!(with.resolve(&sealed).unwrap().expose(), "value");
     }

@@ -315,6 +315,26 @@ pub fn quote_key(key: &str) -> String {
     }
 }
 
+/// The parts of a key as TOML writes it, such as `accounts."a.b".weight`; `None` for what is no key.
+pub fn key_path(text: &str) -> Option<Vec<String>> {
+    let line = format!("{text} = 0");
+    let table = DeTable::parse(&line).ok()?;
+    let mut path = Vec::new();
+    let mut table = table.get_ref();
+    loop {
+        let mut entries = table.iter();
+        let ((key, value), None) = (entries.next()?, entries.next()) else {
+            return None;
+        };
+        path.push(key.get_ref().to_string());
+        match value.get_ref() {
+            DeValue::Table(inner) => table = inner,
+            DeValue::Integer(_) => return Some(path),
+            _ => return None,
+        }
+    }
+}
+
 /// A text as a basic TOML string.
 pub fn quote_text(text: &str) -> String {
     use fmt::Write as _;
@@ -340,6 +360,18 @@ pub fn quote_text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_are_read_however_they_are_quoted() {
+        let path = |text| key_path(text).map(|path| path.join("/"));
+        assert_eq!(path("a.b-c").as_deref(), Some("a/b-c"));
+        assert_eq!(path("a . \"b.c\".'d e'").as_deref(), Some("a/b.c/d e"));
+        for bad in ["", "a.", "a b", "a = 1\nb", "[a]", "a[0]"] {
+            assert_eq!(path(bad), None, "{bad}");
+        }
+        let text = KeyPath::from(["a", "b \"c\""]).to_string();
+        assert_eq!(path(&text).as_deref(), Some("a/b \"c\""));
+    }
 
     #[test]
     fn paths_are_written_as_in_the_file() {

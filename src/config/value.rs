@@ -18,6 +18,7 @@ use serde::ser::{Serialize, Serializer};
 
 use crate::base::secret::Secret;
 use crate::base::units;
+use crate::config::seal;
 
 pub(crate) use secret::SecretText;
 pub(crate) use thinking::Thinking;
@@ -224,10 +225,7 @@ text_value!(
 );
 text_value!(
     /// An age recipient.
-    Recipient(String) = |text| match text.parse::<age::x25519::Recipient>() {
-        Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err(format!("expected an age recipient such as \"age1...\", found \"{text}\"")),
-    },
+    Recipient(String) = |text| seal::parse_recipient(text).map(|recipient| recipient.to_string()),
     "an age recipient such as \"age1...\"", "^[Aa][Gg][Ee]1", "", shown Clone::clone
 );
 

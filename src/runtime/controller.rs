@@ -261,6 +261,7 @@ impl Controller {
             tracing::warn!(severity = severity.as_str(), "{line}");
         }
         commit();
+        self.keyring.set_recipients(&read.config.secrets.recipients);
         let what = entry.what.clone();
         if same {
             self.put(snapshot);

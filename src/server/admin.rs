@@ -10,6 +10,7 @@ mod pick;
 mod plan;
 mod refusal;
 pub mod remote;
+mod state;
 mod status;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use http::{Method, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::config::model::Role;
 use crate::server::Gateway;
@@ -277,13 +278,22 @@ pub const OPERATIONS: &[Operation] = &[
         run: keys::usage,
     },
     Operation {
+        name: "rotate",
+        method: Method::POST,
+        path: "/rotate",
+        query: &[],
+        summary: "wrap the key of what is stored encrypted for the present identity and recipients",
+        role: Role::Write,
+        run: state::rotate,
+    },
+    Operation {
         name: "state backup",
         method: Method::POST,
         path: "/state/backup",
         query: &[],
         summary: "copy the state into a new file in the state folder, to be moved away",
         role: Role::Write,
-        run: backup,
+        run: state::backup,
     },
 ];
 
@@ -347,17 +357,6 @@ pub fn run(
         caller,
     };
     (operation.run)(gateway, &params)
-}
-
-/// The copy's name in the state folder.
-fn backup(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
-    match gateway.dispatcher.runtime.store.backup() {
-        Ok(path) => Ok(json!({ "file": path.file_name().map(|name| name.to_string_lossy()) })),
-        Err(error) => Err(Refusal::of(
-            StatusCode::SERVICE_UNAVAILABLE,
-            error.to_string(),
-        )),
-    }
 }
 
 fn decoded(text: &str) -> String {

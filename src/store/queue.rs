@@ -2,6 +2,8 @@
 //!
 //! Deliberately absent: the disk. The mutex is held for a few map operations only.
 
+mod asked;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::mpsc::SyncSender;
 use std::time::Instant;
@@ -23,6 +25,8 @@ const BODY_BYTES: usize = 4 << 20;
 
 /// Where a durable write's outcome is sent. The channel holds one, so sending never blocks.
 pub(super) type Ack = SyncSender<Result<(), StoreError>>;
+/// The same for a data key that was wrapped anew.
+pub(super) type Rewrap = SyncSender<Result<Option<Vec<u8>>, StoreError>>;
 
 /// How much may wait.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +73,8 @@ struct Inner {
     bodies: VecDeque<Waiting>,
     bodies_since: Option<Instant>,
     flushes: Vec<Ack>,
+    /// Who waits for the data key to be wrapped anew.
+    rewraps: Vec<Rewrap>,
     /// Whether rows are to be forgotten before the next look is due.
     trim_asked: bool,
     closing: bool,
@@ -162,28 +168,6 @@ impl Queue {
         true
     }
 
-    /// Asks the writer to write all that waits now.
-    pub(super) fn flush(&self, ack: Ack) {
-        let mut inner = self.inner.lock();
-        if inner.closed {
-            let _ = ack.send(Err(StoreError::Closed));
-            return;
-        }
-        inner.flushes.push(ack);
-        self.wake.notify_one();
-    }
-
-    /// Asks the writer to look at once for rows to forget.
-    pub(super) fn ask_trim(&self) {
-        self.inner.lock().trim_asked = true;
-        self.wake.notify_one();
-    }
-
-    /// Whether [`Self::ask_trim`] was called since the last time.
-    pub(super) fn take_trim_asked(&self) -> bool {
-        std::mem::take(&mut self.inner.lock().trim_asked)
-    }
-
     /// Asks the writer to write all that waits, and to end.
     pub(super) fn close(&self) {
         self.inner.lock().closing = true;
@@ -202,6 +186,7 @@ impl Queue {
         inner.logs.clear();
         inner.bodies.clear();
         inner.flushes.clear();
+        inner.rewraps.clear();
         (inner.row_bytes, inner.log_bytes, inner.urgent) = (0, 0, 0);
     }
 
@@ -218,7 +203,11 @@ impl Queue {
     /// Sleeps until `due` says that it is time, or somebody closes or flushes. `due` is asked again at every change.
     pub(super) fn wait(&self, mut due: impl FnMut(Backlog, Backlog) -> Instant) {
         let mut inner = self.inner.lock();
-        while !inner.closing && inner.flushes.is_empty() && !inner.trim_asked {
+        while !inner.closing
+            && inner.flushes.is_empty()
+            && inner.rewraps.is_empty()
+            && !inner.trim_asked
+        {
             let (rows, logs) = inner.backlogs();
             let until = due(rows, logs);
             if until <= Instant::now() {
@@ -329,11 +318,6 @@ impl Queue {
     /// How many bodies wait.
     pub(super) fn bodies(&self) -> usize {
         self.inner.lock().bodies.len()
-    }
-
-    /// Who waits for a flush.
-    pub(super) fn take_flushes(&self) -> Vec<Ack> {
-        std::mem::take(&mut self.inner.lock().flushes)
     }
 
     /// Counts changes that can't be written at all.

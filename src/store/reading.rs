@@ -76,6 +76,29 @@ impl Store {
         self.sealed(|txn, data_key| query::signature_of_digest(txn, data_key, key.as_str(), digest))
     }
 
+    /// The data key as it is kept, wrapped; `None` where nothing was ever encrypted. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Where `agp.redb` can't be read.
+    pub fn wrapped_key(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.shared.state.read(query::wrapped_key)
+    }
+
+    /// Wraps the data key anew, as [`super::KeyWrap`] wraps now, and gives it so; `None` where there is none. Blocks until
+    /// it is on the disk.
+    ///
+    /// # Errors
+    /// Where the key can't be opened or wrapped, or can't be written. The file is then as before.
+    pub fn rewrap(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        let (ack, done) = sync_channel(1);
+        self.0.shared.queue.rewrap(ack);
+        match done.recv_timeout(self.0.shared.options.durable_wait) {
+            Ok(outcome) => outcome,
+            Err(RecvTimeoutError::Timeout) => Err(StoreError::Slow),
+            Err(RecvTimeoutError::Disconnected) => Err(StoreError::Closed),
+        }
+    }
+
     fn sealed<T>(
         &self,
         f: impl FnOnce(&redb::ReadTransaction, &DataKey) -> Result<Option<T>, Fault>,

@@ -1,6 +1,8 @@
 //! What operators do to the files: back up, put back, check, compact. All but the backup want the gateway stopped, and the
 //! lock on the file says whether it is.
 
+mod key;
+
 use std::fs::{File as Plain, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -21,6 +23,8 @@ use super::record::LogRecord;
 use super::table::Visit;
 use super::{Options, StoreError, history, query, table};
 use crate::base::time::Timestamp;
+
+pub use key::{rewrap, wrapped_key};
 
 /// redb's cache for these commands, in bytes.
 const CACHE: usize = 16 << 20;

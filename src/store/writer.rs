@@ -9,6 +9,7 @@ use redb::WriteTransaction;
 
 mod bodies;
 mod lane;
+mod rewrap;
 
 use super::body::Room;
 use super::crypt::{DataKey, KeyWrap};
@@ -19,6 +20,7 @@ use super::retain::{self, Step};
 use super::{Condition, Options, Retention, StoreError, apply, history, log};
 use crate::base::time::Timestamp;
 use lane::Lane;
+pub(super) use rewrap::rewrap;
 
 /// Between two looks for rows to forget.
 const TRIM_EVERY: Duration = Duration::from_mins(1);
@@ -102,6 +104,9 @@ impl Writer {
             });
             if self.shared.queue.take_trim_asked() {
                 self.next_trim = Instant::now();
+            }
+            for ack in self.shared.queue.take_rewraps() {
+                let _ = ack.try_send(self.rewrap());
             }
             let flushes = self.shared.queue.take_flushes();
             let closing = self.shared.queue.closing();

@@ -101,8 +101,9 @@ impl AntigravityClient {
             .request(Method::POST, url.clone(), token)?
             .header(ACCEPT, HeaderValue::from_static("text/event-stream"))
             .body(body);
-        let response = client::send(request, Endpoint::Generate, self.limits).await?;
-        client::events(response, self.limits).await
+        let response =
+            client::send(request, Endpoint::Generate, self.limits, &[token.expose()]).await?;
+        client::events(response, self.limits, &[token.expose()]).await
     }
 
     /// Posts a countTokens body (5.8) to a host and gives `totalTokens`.
@@ -117,7 +118,8 @@ impl AntigravityClient {
     ) -> Result<u64, Failure> {
         let url = method_url(self.base(host)?, "countTokens");
         let request = self.request(Method::POST, &url, token)?.body(body);
-        let response = client::send(request, Endpoint::Count, self.limits).await?;
+        let response =
+            client::send(request, Endpoint::Count, self.limits, &[token.expose()]).await?;
         read_count(&client::whole(response, self.limits).await?)
     }
 
@@ -223,7 +225,7 @@ impl AntigravityClient {
         if response.status().is_success() {
             Ok(client::whole(response, self.limits).await?)
         } else {
-            Err(client::refused(response, call.endpoint).await)
+            Err(client::refused(response, call.endpoint, &[token.expose()]).await)
         }
     }
 }
@@ -335,7 +337,7 @@ fn headers(upstream: &model::Upstream) -> Result<HeaderMap, String> {
         let bad = |what: &str| format!("expected {what} in `headers`, at `{name}`");
         let parsed = HeaderName::try_from(name.as_str()).map_err(|_| bad("a header's name"))?;
         // The value may be a secret, so that the message leaves it out.
-        let value = HeaderValue::try_from(value.as_str()).map_err(|_| bad("a header's value"))?;
+        let value = HeaderValue::try_from(value.expose()).map_err(|_| bad("a header's value"))?;
         headers.insert(parsed, value);
     }
     Ok(headers)

@@ -3,6 +3,7 @@
 //! No proxy is ever taken from the environment, no redirect is followed: a call goes where the configuration says.
 
 mod body;
+mod echo;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -156,7 +157,7 @@ fn build(
         .map_err(|error| format!("can't set up the HTTP client: {}", error.without_url()))
 }
 
-/// Sends a call and reads the answer's headers.
+/// Sends a call and reads the answer's headers. `sent` are the secrets in it.
 ///
 /// # Errors
 /// `network` or `timeout`; for an answer that is no success, the class that [`classify`] gives it.
@@ -164,10 +165,11 @@ pub async fn send(
     request: RequestBuilder,
     endpoint: Endpoint,
     limits: Limits,
+    sent: &[&str],
 ) -> Result<http::Response<reqwest::Body>, Failure> {
     match send_any(request, limits).await? {
         response if response.status().is_success() => Ok(response),
-        response => Err(refused(response, endpoint).await.failure),
+        response => Err(refused(response, endpoint, sent).await.failure),
     }
 }
 
@@ -200,14 +202,17 @@ pub(super) async fn send_any(
     }
 }
 
+/// Reads a refusal. What it repeats of `sent`, the secrets of the call, is hidden.
 pub(super) async fn refused(
     response: http::Response<reqwest::Body>,
     endpoint: Endpoint,
+    sent: &[&str],
 ) -> Refused {
     let (head, body) = response.into_parts();
     let body = BodyStream::new(body, REFUSAL_TIMEOUT)
         .read_start(MAX_REFUSAL, REFUSAL_TIMEOUT)
         .await;
+    let body = echo::hide(body, sent);
     let failure = classify(&Refusal {
         status: head.status.as_u16(),
         retry_after: head
@@ -242,13 +247,14 @@ pub(super) async fn small_call(
     request: RequestBuilder,
     endpoint: Endpoint,
     limit: Duration,
+    sent: &[&str],
 ) -> Result<Vec<u8>, Failure> {
     let limits = Limits {
         first_byte: limit,
         idle: limit,
     };
     let call = async {
-        let response = send(request, endpoint, limits).await?;
+        let response = send(request, endpoint, limits, sent).await?;
         BodyStream::new(response.into_body(), limit)
             .read_all(MAX_REFUSAL)
             .await
@@ -270,6 +276,7 @@ pub(super) async fn small_call(
 pub async fn events(
     response: http::Response<reqwest::Body>,
     limits: Limits,
+    sent: &[&str],
 ) -> Result<Answer, Failure> {
     let status = response.status().as_u16();
     let kind = response
@@ -286,7 +293,7 @@ pub async fn events(
         "application/xhtml+xml",
     ];
     if other.iter().any(|name| kind.eq_ignore_ascii_case(name)) {
-        return Err(refused(response, Endpoint::Generate).await.failure);
+        return Err(refused(response, Endpoint::Generate, sent).await.failure);
     }
     Ok(Answer {
         status,

@@ -280,7 +280,12 @@ async fn post(
     form: &Form<'_>,
 ) -> Result<Grant, Failure> {
     let request = http.post(&client.token_url).form(form.fields());
-    let body = client::small_call(request, Endpoint::Token, CALL_TIMEOUT).await?;
+    let secrets = form.fields().iter().filter_map(|(name, value)| {
+        let public = ["grant_type", "client_id", "redirect_uri"].contains(name);
+        (!public).then_some(*value)
+    });
+    let secrets: Vec<&str> = secrets.collect();
+    let body = client::small_call(request, Endpoint::Token, CALL_TIMEOUT, &secrets).await?;
     parse_grant(&body)
 }
 
@@ -296,7 +301,13 @@ pub async fn userinfo(
     let request = http
         .get(&client.userinfo_url)
         .bearer_auth(access_token.expose());
-    let body = client::small_call(request, Endpoint::Userinfo, CALL_TIMEOUT).await?;
+    let body = client::small_call(
+        request,
+        Endpoint::Userinfo,
+        CALL_TIMEOUT,
+        &[access_token.expose()],
+    )
+    .await?;
     parse_userinfo(&body)
 }
 

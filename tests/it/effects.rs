@@ -66,6 +66,14 @@ const SHOWN: &[(&str, &[&str])] = &[
         &["admin.tokens.*.sha256", "admin.tokens.*.role"],
     ),
     (
+        "sealed::sealed_for_more_recipients_each_of_them_opens_it",
+        &["secrets.recipients"],
+    ),
+    (
+        "history::state_history_says_how_many_are_kept",
+        &["state.history"],
+    ),
+    (
         "disk::state_and_identity_lie_where_the_file_says",
         &["state.path", "secrets.identity.file"],
     ),

@@ -55,6 +55,8 @@ mod metrics;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
+mod planted;
+#[cfg(test)]
 mod pool;
 #[cfg(test)]
 mod queue;
@@ -66,6 +68,8 @@ mod reload;
 mod remote;
 #[cfg(test)]
 mod rolling;
+#[cfg(test)]
+mod sealed;
 #[cfg(test)]
 mod signatures;
 #[cfg(test)]

@@ -177,9 +177,24 @@ impl Cx<'_> {
         }
     }
 
-    pub(super) fn secrets(&self) -> model::Secrets {
+    pub(super) fn secrets(&mut self) -> model::Secrets {
+        let raw = self.raw;
+        let given = &raw.secrets.recipients;
+        for (i, recipient) in given.iter().enumerate() {
+            if let Some(first) = given[..i].iter().position(|r| r == recipient) {
+                let list = KeyPath::from(["secrets", "recipients"]);
+                let (path, first) = (list.with(i), list.with(first));
+                let diagnostic = self.at(
+                    Code::Duplicate,
+                    &path,
+                    format!("`{path}` is the same recipient as `{first}`"),
+                );
+                self.report(diagnostic);
+            }
+        }
         model::Secrets {
-            identity: PathBuf::from(&self.raw.secrets.identity.file.0),
+            identity: PathBuf::from(&raw.secrets.identity.file.0),
+            recipients: given.iter().map(|r| r.0.clone()).collect(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::base::id::UpstreamId;
+use crate::base::secret::Secret;
 use crate::config::check::Cx;
 use crate::config::diagnostic::Code;
 use crate::config::model::{self, Kind};
@@ -74,7 +75,7 @@ impl Cx<'_> {
             headers: raw
                 .headers
                 .iter()
-                .map(|(k, v)| (k.0.clone(), v.0.clone()))
+                .map(|(k, v)| (k.0.clone(), Secret::new(v.0.clone())))
                 .collect(),
             user_agent: raw.user_agent.as_ref().map_or_else(
                 || concat!("agp/", env!("CARGO_PKG_VERSION")).to_owned(),

@@ -90,7 +90,7 @@ mod tests {
         let text = sealed
             .trim_start_matches("{ sealed = \"")
             .trim_end_matches("\" }");
-        let identity = Identity::load(&path, None).unwrap();
+        let identity = Identity::load(&path, &[]).unwrap();
         assert_eq!(identity.open(text).unwrap(), secret);
     }
 

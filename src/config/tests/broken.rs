@@ -178,6 +178,16 @@ pub(super) const CASES: &[(&str, Code, &str)] = &[
         "secrets.recipients[0]",
     ),
     (
+        "version = 1\n[secrets]\nrecipients = [§\"AGE-SECRET-KEY-1MADEUP\"]",
+        Value,
+        "secrets.recipients[0]",
+    ),
+    (
+        "version = 1\n[secrets]\nrecipients = [\"age1kw4zrn0hnx6edwm83ymj5zhhmpf3atk4zd5g33qr2q0ucy7s4elqxvh47f\", §\"age1kw4zrn0hnx6edwm83ymj5zhhmpf3atk4zd5g33qr2q0ucy7s4elqxvh47f\"]",
+        Duplicate,
+        "secrets.recipients[1]",
+    ),
+    (
         "version = 1\n[routing]\nmax_attempts = §0",
         Value,
         "routing.max_attempts",

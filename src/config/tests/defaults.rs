@@ -64,6 +64,7 @@ fn tables_that_are_not_given_take_the_defaults() {
         },
         secrets: Secrets {
             identity: PathBuf::from("data/agp-identity.txt"),
+            recipients: Vec::new(),
         },
         routing: Routing {
             strategy: Strategy::Weighted,
@@ -262,7 +263,7 @@ weight = 0
 max_concurrent = 0
 [accounts.b]
 upstream = "u"
-api_key = { sealed = "agp1:c2VhbGVk" }
+api_key = { sealed = "agp1:YWdlLWVuY3J5cHRpb24ub3JnL3YxCg==" }
 max_concurrent = 7
 [keys.k]
 sha256 = "ABABABABABABABABABABABABABABABABABABABABABABABABABABABABABABABAB"
@@ -318,7 +319,7 @@ fn what_is_given_is_taken() {
         ["https://one.example/v1", "http://two.example"]
     );
     assert_eq!(upstream.setup_urls, upstream.base_urls);
-    assert_eq!(upstream.headers["x-team"], "a");
+    assert_eq!(upstream.headers["x-team"].expose(), "a");
     assert_eq!(
         upstream.proxy.as_ref().unwrap().expose(),
         "socks5://user:pass@proxy.example:1080"
@@ -333,7 +334,7 @@ fn what_is_given_is_taken() {
     assert_eq!(config.accounts["b"].max_concurrent, Some(Some(7)));
     assert_eq!(
         config.accounts["b"].credential,
-        SecretRef::Sealed("agp1:c2VhbGVk".to_owned())
+        SecretRef::Sealed("agp1:YWdlLWVuY3J5cHRpb24ub3JnL3YxCg==".to_owned())
     );
     let key = &config.keys["k"];
     assert_eq!(key.value, KeyValue::Sha256([0xab; 32]));

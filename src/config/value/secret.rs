@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
 use crate::base::secret::Secret;
+use crate::config::seal;
 use crate::config::suggest;
 use crate::config::value::{SEALED, Word};
 
@@ -96,15 +97,13 @@ fn env_name(text: String) -> Result<String, String> {
 
 fn sealed(text: String) -> Result<String, String> {
     let good = text.strip_prefix(SEALED).is_some_and(|body| {
-        !body.is_empty()
-            && base64::engine::general_purpose::STANDARD
-                .decode(body)
-                .is_ok()
+        let cipher = base64::engine::general_purpose::STANDARD.decode(body);
+        cipher.is_ok_and(|cipher| seal::is_age(&cipher))
     });
     if good {
         Ok(text)
     } else {
-        Err("expected a sealed value: \"agp1:\" and base64, as agp seals it".to_owned())
+        Err("expected a sealed value: \"agp1:\" and the base64 of an age file, as `agp seal` makes it".to_owned())
     }
 }
 

@@ -12,6 +12,7 @@ use crate::runtime::account::AccountState;
 use crate::runtime::controller::{Drift, drift};
 use crate::runtime::snapshot::{Seat, Snapshot};
 use crate::server::Gateway;
+use crate::server::admin::state;
 use crate::store::Condition;
 
 pub(super) fn status(gateway: &Gateway) -> Value {
@@ -59,6 +60,7 @@ pub(super) fn status(gateway: &Gateway) -> Value {
             "dropped_logs": health.dropped_logs,
             "dropped_writes": health.dropped_writes,
             "dropped_bodies": health.dropped_bodies,
+            "data_key": state::data_key(gateway),
         },
     })
 }

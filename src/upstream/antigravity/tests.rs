@@ -16,7 +16,9 @@ async fn a_generation_as_vector_o21_has_it() {
     let events = "data: {\"response\":{}}\n\n";
     let server = Server::start([answer(200, "text/event-stream", events)]).await;
     let mut settings = upstream(&[&format!("{}/", server.base)]);
-    settings.headers.insert("x-team".to_owned(), "a".to_owned());
+    settings
+        .headers
+        .insert("x-team".to_owned(), Secret::new("a"));
     settings.user_agent = "agp/test".to_owned();
     let client = AntigravityClient::new(&settings, &HttpClients::new()).unwrap();
     assert_eq!((client.hosts(), client.user_agent()), (1, "agp/test"));
@@ -204,7 +206,7 @@ async fn service_controls_are_recognised() {
 fn headers_that_cannot_be_sent() {
     for (name, value) in [("bad name", "v"), ("x-ok", "line\nbreak")] {
         let mut settings = upstream(&["http://a.example"]);
-        settings.headers.insert(name.to_owned(), value.to_owned());
+        settings.headers.insert(name.to_owned(), Secret::new(value));
         let error = AntigravityClient::new(&settings, &HttpClients::new())
             .err()
             .unwrap();

@@ -102,8 +102,8 @@ fn client() -> Arc<reqwest::Client> {
 }
 
 async fn get(url: &str, limits: Limits) -> Result<Answer, Failure> {
-    let response = send(client().get(url), Endpoint::Generate, limits).await?;
-    events(response, limits).await
+    let response = send(client().get(url), Endpoint::Generate, limits, &[]).await?;
+    events(response, limits, &[]).await
 }
 
 async fn class_of(reply: Reply) -> Class {
@@ -207,7 +207,7 @@ async fn a_small_call_has_one_limit() {
     let server = Server::start([Reply::Silence]).await;
     let request = client().get(&server.base);
     let limit = Duration::from_millis(50);
-    let failure = small_call(request, Endpoint::Token, limit)
+    let failure = small_call(request, Endpoint::Token, limit, &[])
         .await
         .unwrap_err();
     assert_eq!(failure.class, Class::Timeout);
@@ -220,7 +220,9 @@ async fn the_configured_proxy_is_used() {
     settings.proxy = Some(Secret::new(proxy.base.replace("://", "://user:pass@")));
     let client = HttpClients::new().get(&settings).unwrap();
     let request = client.get("http://upstream.invalid/x");
-    send(request, Endpoint::Generate, LIMITS).await.unwrap();
+    send(request, Endpoint::Generate, LIMITS, &[])
+        .await
+        .unwrap();
     assert_eq!(proxy.lines(), ["GET http://upstream.invalid/x"]);
     assert!(proxy.seen()[0].headers.contains_key("proxy-authorization"));
 }

@@ -60,7 +60,10 @@ impl Maker<'_> {
             self.oauth(oauth, config, &mut table);
         }
         for (name, value) in headers {
-            table.set(&format!("headers.{}", quote_key(name)), self.hidden(value));
+            table.set(
+                &format!("headers.{}", quote_key(name)),
+                self.hidden(value.expose()),
+            );
         }
         if user_agent != concat!("agp/", env!("CARGO_PKG_VERSION")) {
             table.set("user_agent", Fact::text(user_agent));

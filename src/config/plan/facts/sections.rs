@@ -83,9 +83,13 @@ impl Maker<'_> {
     }
 
     fn secrets(&self, secrets: &Secrets) -> Table {
-        let Secrets { identity } = secrets;
+        let Secrets {
+            identity,
+            recipients,
+        } = secrets;
         let mut table = Table::default();
         table.set("identity.file", self.file(identity));
+        table.set("recipients", Fact::list(recipients));
         table
     }
 }
