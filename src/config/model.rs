@@ -1,5 +1,6 @@
 //! The validated configuration: every reference resolves, every range holds. No spans, no resolved secrets.
 
+mod admin;
 mod inert;
 mod keys;
 
@@ -16,6 +17,7 @@ use crate::base::secret::Secret;
 use crate::ir::{Family, ThinkingDefault};
 use crate::wire::ThinkingOutput;
 
+pub use admin::{AdminToken, Role};
 pub use inert::{Inert, Written};
 pub use keys::{Group, Key, KeyValue, Limits};
 
@@ -117,34 +119,6 @@ pub struct Admin {
     pub time_zone: TimeZone,
     /// Tokens of scripts, by name.
     pub tokens: BTreeMap<String, AdminToken>,
-}
-
-/// A token that the admin API takes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AdminToken {
-    /// SHA-256 of the whole token.
-    pub sha256: [u8; 32],
-    /// What it may do.
-    pub role: Role,
-}
-
-/// What a caller of the admin operations may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Look.
-    Read,
-    /// Change, too.
-    Write,
-}
-
-impl Role {
-    /// As the file writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-        }
-    }
 }
 
 /// `[state]`.
