@@ -20,7 +20,7 @@ use crate::config::diagnostic::Severity;
 use crate::config::model::Config;
 use crate::dispatch::Dispatcher;
 use crate::dispatch::replay::Replay;
-use crate::runtime::controller::{Controller, Message, Places, Read, Surroundings, wire};
+use crate::runtime::controller::{self, Controller, Message, Places, Read, Surroundings};
 use crate::runtime::registry::Registry;
 use crate::runtime::{Runtime, jobs};
 use crate::server::listener::{Bound, Listener};
@@ -122,9 +122,8 @@ impl App {
         tell(&read.remarks);
         let mut learned = store.load().map_err(|e| e.to_string())?;
         let registry = Registry::new(store.clone(), tasks.clone(), &mut learned);
-        let generation = store.next_generation().await;
-        let first = wire(&read, &registry, &keyring, None, generation)
-            .map_err(|errors| errors.join("\n"))?;
+        let beginning = controller::begin(&store, &read, &places);
+        let (first, begun) = beginning.wired(&store, &read, &registry, &keyring).await?;
         registry.limits.retain(
             |owner| first.names(owner),
             read.config.state.orphan_retention,
@@ -137,6 +136,7 @@ impl App {
             tasks.clone(),
             ask,
         ));
+        runtime.reload.lock().applied = Some(Arc::new(begun));
         let replay = Replay::new(store.clone(), learned.signatures);
         let dispatcher = Arc::new(Dispatcher::new(Arc::clone(&runtime), replay));
         let (messages, inbox) = mpsc::channel(16);
@@ -322,5 +322,6 @@ fn retention(config: &Config) -> Retention {
         log_bytes: state.log_max_size,
         body_age: state.log_bodies_retention,
         orphan_age: state.orphan_retention,
+        history: state.history,
     }
 }

@@ -6,10 +6,12 @@ pub mod account;
 pub mod ask;
 pub mod config;
 pub mod demo;
+pub mod diff;
 pub mod explain;
 pub mod fmt;
 pub mod hash_password;
 pub mod healthcheck;
+pub mod history;
 #[cfg(feature = "import")]
 pub mod import;
 pub mod init;
@@ -20,6 +22,7 @@ pub mod pick;
 pub mod plan;
 pub mod prompt;
 pub mod reload;
+pub mod rollback;
 pub mod rotate;
 pub mod running;
 pub mod schema;
@@ -121,6 +124,12 @@ pub enum Command {
     Plan(plan::Args),
     /// Have the running gateway read its files now, and tell what came of it
     Reload(reload::Args),
+    /// List the generations of the files: when, who, what
+    History(history::Args),
+    /// Show what differs between two generations
+    Diff(diff::Args),
+    /// Go back to the files of an earlier generation
+    Rollback(rollback::Args),
     /// Release, pause, resume or refresh an account of the running gateway
     Account(account::Args),
     /// Show which accounts a model's requests would go to
@@ -147,6 +156,9 @@ impl Command {
             Self::Status(args) => Some(&mut args.at.serve),
             Self::Plan(args) => Some(&mut args.at.serve),
             Self::Reload(args) => Some(&mut args.at.serve),
+            Self::History(args) => Some(&mut args.at.serve),
+            Self::Diff(args) => Some(&mut args.at.serve),
+            Self::Rollback(args) => Some(&mut args.at.serve),
             Self::Account(args) => Some(args.serve_args()),
             Self::Pick(args) => Some(&mut args.at.serve),
             Self::Explain(args) => Some(&mut args.at.serve),
@@ -313,6 +325,9 @@ async fn run(command: Command, out: &mut dyn Write) -> Result<(), Failed> {
         Command::Status(args) => status::run(&args, out).await?,
         Command::Plan(args) => plan::run(&args, out).await?,
         Command::Reload(args) => reload::run(&args, out).await?,
+        Command::History(args) => history::run(&args, out).await?,
+        Command::Diff(args) => diff::run(&args, out).await?,
+        Command::Rollback(args) => rollback::run(&args, out).await?,
         Command::Account(args) => account::run(&args, out).await?,
         Command::Pick(args) => pick::run(&args, out).await?,
         Command::Logs(args) => logs::run(&args, out).await?,

@@ -22,6 +22,7 @@ pub mod plan;
 mod raw;
 pub mod render;
 pub mod report;
+pub mod revert;
 pub mod schema;
 pub mod seal;
 pub mod secret;

@@ -1,6 +1,6 @@
 //! L2: what the gateway learns, in two redb files behind one writer thread.
 //!
-//! `agp.redb` holds tokens, accounts, quotas, cooldowns, signatures and lists of models; `agp-log.redb` holds the log, its
+//! `agp.redb` holds tokens, accounts, quotas, cooldowns, signatures, lists of models and the history of the files; `agp-log.redb` holds the log, its
 //! bodies where they are asked for, and its sums, and may be deleted while the gateway is stopped. There are two classes of writes: a *durable* one ([`Store::put_token`]) resolves
 //! after the commit, every other is *relaxed*: it is queued, never blocks, and reaches the disk within a fraction of a
 //! second. A full or failing disk stops nobody: the latest value of each row waits in memory, log rows wait up to a bound
@@ -12,6 +12,7 @@ mod change;
 mod crypt;
 #[cfg(test)]
 mod fault;
+mod history;
 mod holder;
 mod index;
 mod journal;
@@ -48,6 +49,7 @@ use crate::base::time::Timestamp;
 
 pub use body::{BodyDraft, BodyPart, BodyRecord, MAX_BODY, Redact};
 pub use crypt::KeyWrap;
+pub use history::{FileText, Generation, GenerationRecord, PackedTexts};
 pub use holder::Holder;
 pub use journal::{JournalFile, JournalRecord};
 pub use log::{Cursor, Filter, LogPage, MAX_PAGE, StatusFilter};
@@ -300,25 +302,6 @@ impl Store {
             .shared
             .queue
             .put(Change::Touch(key, digest, at), None);
-    }
-
-    /// A number for an applied configuration, higher than any before; resolves once it is on the disk, or after a while
-    /// where the disk fails, which [`Self::health`] then tells.
-    pub async fn next_generation(&self) -> u64 {
-        let (ack, done) = sync_channel(1);
-        let number = {
-            let mut next = self.0.shared.generation.lock();
-            let number = *next;
-            *next += 1;
-            let change = Change::Generation(*next);
-            // Under the lock, so that the numbers are queued in their order.
-            self.0.shared.queue.put(change, Some(ack));
-            number
-        };
-        if let Err(error) = self.wait(done).await {
-            tracing::debug!(error = %error, number, "generation not kept yet");
-        }
-        number
     }
 
     /// Queues a log row; a row for which there is no room is dropped and counted.

@@ -49,6 +49,10 @@ fn describe(status: &Value) -> String {
         text(&status["started"]),
         config["generation"],
     );
+    let applied = &config["applied"];
+    if let (Some(at), Some(who)) = (applied["at"].as_str(), applied["who"].as_str()) {
+        let _ = writeln!(out, "  since {at}, by {who}: {}", text(&applied["what"]));
+    }
     if let Some(metrics) = status["metrics"].as_str() {
         let _ = writeln!(out, "metrics: http://{metrics}/metrics");
     }

@@ -39,7 +39,7 @@ use docs::Docs;
 use intent::shown;
 use meaning::{Meaning, segments};
 
-pub use diff::{FileDiff, FileText, diff, texts};
+pub use diff::{FileDiff, FileText, below, diff, texts};
 pub use intent::{Intent, Section};
 pub use literal::{Literal, NoValue};
 pub use patch::{NoPatch, Patch, patch};

@@ -2,6 +2,7 @@
 
 mod inert;
 mod keys;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use crate::wire::ThinkingOutput;
 
 pub use inert::{Inert, Written};
 pub use keys::{Group, Key, KeyValue, Limits};
+pub use secrets::{SecretRef, Secrets};
 
 /// The whole of agp.toml and its includes. Equal configs need no swap.
 #[derive(Debug, Clone, PartialEq)]
@@ -164,6 +166,8 @@ pub struct State {
     pub log_bodies_retention: Duration,
     /// How long the state of an account that left the file waits for its return.
     pub orphan_retention: Duration,
+    /// Generations of the files that are kept; 0 keeps none.
+    pub history: u32,
 }
 
 /// Whose prompts and answers are kept, encrypted.
@@ -175,15 +179,6 @@ pub enum LogBodies {
     Errors,
     /// Everybody's.
     All,
-}
-
-/// `[secrets]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Secrets {
-    /// File of the age identity, as written (relative to the state dir).
-    pub identity: PathBuf,
-    /// More age recipients that can open what is sealed; each once.
-    pub recipients: Vec<String>,
 }
 
 /// How an account is picked among those that can serve.
@@ -326,19 +321,6 @@ pub struct OAuth {
     pub scopes: Vec<String>,
     /// Where the consent page leads back to.
     pub redirect_uri: String,
-}
-
-/// Where a secret is found. The value itself is read when a snapshot is built.
-#[derive(Debug, Clone, PartialEq)]
-pub enum SecretRef {
-    /// In the environment.
-    Env(String),
-    /// In a file, trimmed; path already joined to the folder of the file that names it.
-    File(PathBuf),
-    /// Sealed to the age identity: the text after `agp1:` is checked to be base64.
-    Sealed(String),
-    /// In clear.
-    Plain(Secret),
 }
 
 /// `[accounts.*]`.

@@ -22,7 +22,6 @@ const PENDING: &[Pending] = &[
     Pending("admin.remember_ttl", &[]),
     Pending("admin.jwt_secret", &[]),
     Pending("admin.password_as_bearer", &[]),
-    Pending("state.history", &[]),
     Pending("state.store_responses", &[]),
     Pending("fetch.enabled", &[]),
     Pending("fetch.max_size", &[]),
@@ -37,19 +36,26 @@ const PENDING: &[Pending] = &[
     Pending("upstreams.*.location", &[]),
 ];
 
+/// Keys that only kinds without effect take. The note at the kind speaks for them.
+const OF_SUCH_KINDS: &[&str] = &["accounts.*.api_key", "accounts.*.service_account"];
+
 /// The listed keys, for documents and tests.
 pub fn keys() -> impl Iterator<Item = &'static str> {
-    PENDING.iter().map(|pending| pending.0)
+    let of_kinds = OF_SUCH_KINDS.iter().copied();
+    PENDING.iter().map(|pending| pending.0).chain(of_kinds)
 }
 
 /// Whether the key at this path, or one around it, is among them whatever its value.
 pub fn covers(path: &[&str]) -> bool {
-    PENDING.iter().any(|Pending(pattern, values)| {
+    let whole = PENDING.iter().filter(|pending| pending.1.is_empty());
+    let mut patterns = whole
+        .map(|pending| pending.0)
+        .chain(OF_SUCH_KINDS.iter().copied());
+    patterns.any(|pattern| {
         let mut given = path.iter();
-        values.is_empty()
-            && pattern
-                .split('.')
-                .all(|part| given.next().is_some_and(|key| part == "*" || part == *key))
+        pattern
+            .split('.')
+            .all(|part| given.next().is_some_and(|key| part == "*" || part == *key))
     })
 }
 

@@ -63,7 +63,7 @@ impl File {
 }
 
 /// The folder of a path as written; `.` where it has none.
-fn folder_of(path: &Path) -> &Path {
+pub fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -364,6 +364,19 @@ pub(crate) fn read_bounded(path: &Path, room: u64) -> std::io::Result<Option<Vec
     let mut bytes = Vec::new();
     file.take(room + 1).read_to_end(&mut bytes)?;
     Ok((bytes.len() as u64 <= room).then_some(bytes))
+}
+
+/// The files that a root file with this text includes, as [`Files::read`] would find them now. Blocks on the disk.
+///
+/// # Errors
+/// A sentence about a pattern that can't be followed.
+pub fn included(root: &Path, text: &str) -> Result<BTreeSet<PathBuf>, String> {
+    let mut found = BTreeSet::new();
+    for (pattern, _) in includes(text) {
+        let paths = expand(&folder_of(root).join(pattern))?;
+        found.extend(paths.into_iter().filter(|path| path != root));
+    }
+    Ok(found)
 }
 
 /// The patterns under `include` of a root file, with their places. What is no list of strings `decode` reports.

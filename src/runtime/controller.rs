@@ -3,10 +3,11 @@
 
 mod edit;
 mod files;
+mod history;
 mod journal;
 mod outcome;
+mod rollback;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,6 @@ use crate::base::id::AccountId;
 use crate::base::time::Timestamp;
 use crate::config::diagnostic::{Code, Severity};
 use crate::config::model::Config;
-use crate::config::plan::{self, Facts, MarkKey};
 use crate::config::source::Revision;
 use crate::config::watch::{Settling, Timing, Told, WatchSet, Watcher, single_files, vanished};
 use crate::runtime::Runtime;
@@ -25,8 +25,12 @@ use crate::runtime::snapshot::Snapshot;
 
 pub use edit::{Ask, Done, NotDone};
 pub use files::{Places, Read, Unreadable, environment, read, wire};
+pub use history::{Beginning, By, begin};
 pub use journal::mend;
 pub use outcome::{Drift, Outcome, Reload, drift};
+pub use rollback::{Prepared, Rollback, Target, between, prepare, risky, texts};
+
+use history::{Cause, Entry};
 
 /// How long an included file must stay empty or away before it counts as gone.
 const VANISH: Duration = Duration::from_secs(2);
@@ -46,6 +50,8 @@ pub enum Message {
     Catalog,
     /// Somebody wants the files changed.
     Edit(Ask),
+    /// Somebody wants the files of an earlier generation.
+    Rollback(Rollback),
 }
 
 /// What a config decides beside the snapshot: the listener, the log.
@@ -77,8 +83,7 @@ pub struct Controller {
 /// What is made of files and not yet in force.
 struct Ready {
     snapshot: Snapshot,
-    /// What changes, in a line.
-    what: String,
+    entry: Entry,
     commit: Box<dyn FnOnce() + Send>,
     /// Whether it is what is in force already.
     same: bool,
@@ -151,6 +156,7 @@ impl Controller {
                 }
                 Message::Catalog => self.rewire().await,
                 Message::Edit(ask) => self.edit(ask).await,
+                Message::Rollback(ask) => self.roll_back(ask).await,
             }
         }
     }
@@ -209,7 +215,7 @@ impl Controller {
 
     async fn apply(&mut self, read: Arc<Read>) {
         match self.ready(&read).await {
-            Ok(ready) => self.enact(read, ready),
+            Ok(ready) => self.enact(read, ready, Cause::hand()),
             Err(errors) => self.refuse(errors, Vec::new()),
         }
     }
@@ -220,24 +226,24 @@ impl Controller {
         let same = read.files.revision().0 == present.revision && *read.config == *present.config;
         // A number is for a revision: a secret file that changed by itself makes a new snapshot of the same one.
         let generation = present.generation + u64::from(!same);
-        let (snapshot, what) = self.build(read, present, generation).await?;
+        let (snapshot, entry) = self.build(read, present, generation).await?;
         let (surroundings, config) = (Arc::clone(&self.surroundings), Arc::clone(&read.config));
         // It may read files.
         let prepared = tokio::task::spawn_blocking(move || surroundings.prepare(&config));
         let commit = prepared.await.unwrap_or_else(|e| Err(e.to_string()));
         Ok(Ready {
             snapshot,
-            what,
+            entry,
             commit: commit.map_err(|error| vec![error])?,
             same,
         })
     }
 
     /// Puts it in force.
-    fn enact(&mut self, read: Arc<Read>, ready: Ready) {
+    fn enact(&mut self, read: Arc<Read>, ready: Ready, cause: Cause) {
         let Ready {
             snapshot,
-            what,
+            entry,
             commit,
             same,
         } = ready;
@@ -256,7 +262,12 @@ impl Controller {
         }
         commit();
         self.keyring.set_recipients(&read.config.secrets.recipients);
-        self.put(snapshot, !same);
+        let what = entry.what.clone();
+        if same {
+            self.put(snapshot);
+        } else {
+            self.put_numbered(snapshot, &read, cause, entry);
+        }
         runtime.metrics().applied.inc();
         if !same {
             tracing::info!(
@@ -291,13 +302,13 @@ impl Controller {
         }
     }
 
-    /// Makes the snapshot, off the threads that serve: secrets are read and opened. Says what changes, in a line.
+    /// Makes the snapshot, off the threads that serve: secrets are read and opened, texts compressed.
     async fn build(
         &self,
         read: &Arc<Read>,
         present: Arc<Snapshot>,
         generation: u64,
-    ) -> Result<(Snapshot, String), Vec<String>> {
+    ) -> Result<(Snapshot, Entry), Vec<String>> {
         let (runtime, keyring) = (Arc::clone(&self.runtime), Arc::clone(&self.keyring));
         let (before, read) = (Arc::clone(&self.present), Arc::clone(read));
         let root = self.places.root.clone();
@@ -305,8 +316,12 @@ impl Controller {
             let registry = &runtime.registry;
             let snapshot = wire(&read, registry, &keyring, Some(&present), generation)?;
             let changed = *before.config != *read.config;
-            let what = changed.then(|| what(&before.config, &read.config, &root));
-            Ok((snapshot, what.unwrap_or_default()))
+            let what = changed.then(|| history::what(&before.config, &read.config, &root));
+            let entry = Entry {
+                what: what.unwrap_or_default(),
+                texts: (generation > present.generation).then(|| history::packed(&read.files)),
+            };
+            Ok((snapshot, entry))
         });
         built.await.unwrap_or_else(|e| Err(vec![e.to_string()]))
     }
@@ -316,7 +331,7 @@ impl Controller {
         let present = self.runtime.snapshot();
         let generation = present.generation;
         match self.build(&self.present, present, generation).await {
-            Ok((snapshot, _)) => self.put(snapshot, false),
+            Ok((snapshot, _)) => self.put(snapshot),
             Err(errors) => tracing::warn!(
                 errors = errors.join("; "),
                 "routes keep the models known before"
@@ -324,7 +339,7 @@ impl Controller {
         }
     }
 
-    fn put(&self, snapshot: Snapshot, numbered: bool) {
+    fn put(&self, snapshot: Snapshot) {
         let wait = snapshot.config.state.orphan_retention;
         let named = |id: &AccountId| snapshot.accounts.contains_key(id);
         self.runtime.registry.retain(named, wait, Timestamp::now());
@@ -333,13 +348,6 @@ impl Controller {
             .limits
             .retain(|owner| snapshot.names(owner), wait);
         self.runtime.put(snapshot);
-        if numbered {
-            let store = self.runtime.store.clone();
-            // So that the number is never used again, also after a restart; nothing waits for the disk.
-            self.runtime.tasks.spawn(async move {
-                store.next_generation().await;
-            });
-        }
     }
 
     fn refuse(&mut self, errors: Vec<String>, codes: Vec<Code>) {
@@ -371,13 +379,4 @@ impl Controller {
             let _ = asked.send(outcome.clone());
         }
     }
-}
-
-/// What changes, in a line.
-fn what(before: &Config, after: &Config, root: &Path) -> String {
-    let folder = root.parent().unwrap_or(Path::new(""));
-    // Neither side leaves the program.
-    let key = MarkKey::new([0; 32]);
-    let facts = |config| Facts::of(config, folder, &key);
-    plan::plan(&facts(before), &facts(after), Timestamp::now()).summary()
 }

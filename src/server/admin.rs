@@ -3,10 +3,12 @@
 mod accounts;
 mod edits;
 mod explain;
+mod history;
 mod keys;
 mod logs;
 mod pick;
 mod plan;
+mod refusal;
 pub mod remote;
 mod state;
 mod status;
@@ -17,10 +19,12 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use http::{Method, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::config::model::Role;
 use crate::server::Gateway;
+
+pub use refusal::Refusal;
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,61 +89,6 @@ impl Params {
     }
 }
 
-/// Why an operation was not done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// HTTP status.
-    pub status: StatusCode,
-    /// For the caller.
-    pub message: String,
-    /// What has changed in the files since the caller saw them, where that is why.
-    pub diff: Option<String>,
-    /// The files as they are now, where that is why: their revision, and each one's path and text, secrets masked.
-    pub present: Option<Box<Value>>,
-}
-
-impl Refusal {
-    /// 400.
-    pub fn mistake(message: impl Into<String>) -> Self {
-        Self::of(StatusCode::BAD_REQUEST, message)
-    }
-
-    /// Of any status.
-    pub fn of(status: StatusCode, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            message: message.into(),
-            diff: None,
-            present: None,
-        }
-    }
-
-    /// 500: the operation itself broke.
-    pub fn failed() -> Self {
-        Self::of(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the operation failed: the gateway's log says why",
-        )
-    }
-
-    /// What the caller is sent.
-    pub fn body(&self) -> String {
-        let mut body = json!({ "error": self.message });
-        if let Some(diff) = &self.diff {
-            body["diff"] = json!(diff);
-        }
-        if let Some(present) = &self.present {
-            body["present"] = Value::clone(present);
-        }
-        body.to_string()
-    }
-
-    /// 404.
-    pub fn not_found(message: impl Into<String>) -> Self {
-        Self::of(StatusCode::NOT_FOUND, message)
-    }
-}
-
 /// Where the paths begin.
 pub const BASE: &str = "/admin/api/v1";
 
@@ -171,6 +120,42 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "read the configuration files now",
         role: Role::Write,
         run: plan::reload,
+    },
+    Operation {
+        name: "history",
+        method: Method::GET,
+        path: "/history",
+        query: &["limit"],
+        summary: "the generations of the files that are kept, newest first",
+        role: Role::Read,
+        run: history::list,
+    },
+    Operation {
+        name: "diff",
+        method: Method::GET,
+        path: "/history/{generation}/diff",
+        query: &["with", "plan"],
+        summary: "what differs between two generations' files, secrets masked",
+        role: Role::Read,
+        run: history::diff,
+    },
+    Operation {
+        name: "rollback plan",
+        method: Method::POST,
+        path: "/history/{generation}/plan",
+        query: &[],
+        summary: "tell what going back to a generation would change",
+        role: Role::Read,
+        run: history::plan,
+    },
+    Operation {
+        name: "rollback",
+        method: Method::POST,
+        path: "/history/{generation}/rollback",
+        query: &[],
+        summary: "put a generation's texts back into the files",
+        role: Role::Write,
+        run: history::rollback,
     },
     Operation {
         name: "account list",
@@ -424,7 +409,7 @@ mod tests {
             // What changes something is asked by POST, and so is a question with a body.
             let posted = operation.method == Method::POST;
             let write = operation.role == Role::Write;
-            let named = ["request body", "plan"].contains(&operation.name);
+            let named = ["request body", "plan", "rollback plan"].contains(&operation.name);
             assert!(posted == write || named, "{}", operation.name);
         }
     }

@@ -67,7 +67,7 @@ pub fn serve(gateway: Arc<Gateway>, state: &Path, tasks: &Tasks) -> std::io::Res
     Ok(())
 }
 
-/// Whoever may open the socket may do everything.
+/// Whoever may open the socket may do everything. The user is the one that its process runs as (`SO_PEERCRED` of unix(7)).
 fn caller(stream: &UnixStream) -> Caller {
     let user = stream.peer_cred().map(|user| user.uid().to_string());
     Caller {

@@ -6,6 +6,7 @@ use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::change::{Change, Item, Row};
 use super::crypt::DataKey;
+use super::history;
 use super::journal;
 use super::open::Fault;
 use super::record::SignatureRecord;
@@ -27,6 +28,12 @@ pub(super) fn needs_key(items: &[Item]) -> bool {
             Change::Token(_) | Change::Signature(_) | Change::Journal(_)
         )
     })
+}
+
+/// Whether any of these is of the history, which is sealed where there is a key, and does without where there can't be one.
+pub(super) fn wants_key(items: &[Item]) -> bool {
+    let of_history = |item: &Item| matches!(item.change, Change::Applied(_));
+    items.iter().any(of_history)
 }
 
 /// Writes the data key, wrapped.
@@ -110,6 +117,7 @@ pub(super) fn state(
                 txn.open_table(BUDGET)?.remove(&*table::budget_key(owner))?;
                 true
             }
+            Change::Applied(applied) => history::write(txn, key, applied)?,
             Change::Journal(record) => journal::write(txn, need(key)?, record)?,
             Change::NoJournal => journal::clear(txn)?,
         };

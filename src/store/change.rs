@@ -1,5 +1,6 @@
 //! One change of `agp.redb`, and how two changes of one row become one.
 
+use super::history::Applied;
 use super::journal::JournalRecord;
 use super::queue::Ack;
 use super::record::{
@@ -22,6 +23,7 @@ pub(super) enum Row {
     Catalog(UpstreamId),
     Present,
     Budget(BudgetOwner),
+    History(u64),
     Journal,
 }
 
@@ -45,6 +47,8 @@ pub(super) enum Change {
     Present(Vec<AccountId>, Timestamp),
     Budget(BudgetRecord),
     NoBudget(BudgetOwner),
+    /// A generation is in force.
+    Applied(Box<Applied>),
     Journal(JournalRecord),
     NoJournal,
 }
@@ -67,6 +71,7 @@ impl Change {
             Self::Present(..) => Row::Present,
             Self::Budget(r) => Row::Budget(r.owner.clone()),
             Self::NoBudget(owner) => Row::Budget(owner.clone()),
+            Self::Applied(a) => Row::History(a.record.generation),
             Self::Journal(_) | Self::NoJournal => Row::Journal,
         }
     }
@@ -76,6 +81,7 @@ impl Change {
         match self {
             Self::Signature(r) => r.weight(),
             Self::Catalog(r) => r.weight(),
+            Self::Applied(a) => a.weight(),
             Self::Journal(r) => r.weight(),
             Self::Present(names, _) => 200 + 64 * names.len(),
             _ => 200,

@@ -10,9 +10,9 @@ use super::record::{
     StandingRecord,
 };
 use super::table::{
-    self, ACCOUNT, BUDGET, CATALOG, COOLDOWN, Grown, JOURNAL, META, META_GENERATION, META_KEY,
-    QUOTA, SIGNATURE, SIGNATURE_BY_AGE, SIGNATURE_BY_CALL, SIGNATURE_SEEN, STANDING, Seen, TOKEN,
-    USAGE,
+    self, ACCOUNT, BUDGET, CATALOG, COOLDOWN, Grown, HISTORY_TEXT, JOURNAL, META, META_GENERATION,
+    META_KEY, QUOTA, SIGNATURE, SIGNATURE_BY_AGE, SIGNATURE_BY_CALL, SIGNATURE_SEEN, STANDING,
+    Seen, TOKEN, USAGE,
 };
 use super::usage::{RollUp, UsageBucket, UsageSums, quarter, quarter_start};
 use super::{Learned, Options};
@@ -29,7 +29,8 @@ pub(super) fn wrapped_key(txn: &ReadTransaction) -> Result<Option<Vec<u8>>, Faul
         .and_then(|value| table::decode::<Vec<u8>>(value.value()));
     let sealed = txn.open_table(TOKEN)?.len()?
         + txn.open_table(SIGNATURE)?.len()?
-        + txn.open_table(JOURNAL)?.len()?;
+        + txn.open_table(JOURNAL)?.len()?
+        + txn.open_table(HISTORY_TEXT)?.len()?;
     if key.is_none() && sealed > 0 {
         let text = "it holds encrypted values, but no data key".to_owned();
         return Err(Fault::Db(redb::Error::Corrupted(text)));

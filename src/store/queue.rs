@@ -110,7 +110,12 @@ impl Queue {
             return;
         }
         let row = change.row();
-        let room = inner.rows.len() < self.bounds.rows && inner.row_bytes < self.bounds.row_bytes;
+        // Generations may be large: half of the room stays for what others write.
+        let bytes = match change {
+            Change::Applied(_) => self.bounds.row_bytes / 2,
+            _ => self.bounds.row_bytes,
+        };
+        let room = inner.rows.len() < self.bounds.rows && inner.row_bytes < bytes;
         if ack.is_none() && !room && !inner.rows.contains_key(&row) {
             inner.dropped_rows += 1;
             return;

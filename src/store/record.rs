@@ -16,6 +16,7 @@ use crate::base::time::Timestamp;
 use crate::ir::SignatureFamily;
 
 pub use catalog::{CatalogModel, CatalogRecord, MAX_MODELS};
+pub(super) use log::cut;
 pub use log::{ErrorNote, LogRecord, MAX_TRIES, MAX_VERDICTS, TryRecord, Verdict};
 
 /// Most call ids kept for one signature; the newest stay.

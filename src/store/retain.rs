@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 
-use super::body;
 use super::index::{self, block_of};
 use super::log::{Sizes, row_size, try_size, usage_size};
 use super::open::Fault;
@@ -17,6 +16,7 @@ use super::table::{
 };
 use super::usage::quarter;
 use super::{Options, Retention};
+use super::{body, history};
 use crate::base::time::Timestamp;
 
 /// Most rows removed in one step.
@@ -175,12 +175,13 @@ fn trim_usage(
     Ok(removed)
 }
 
-/// One step over the state file: signatures that were not used for long or are too many, and ended cooldowns.
+/// One step over the state file: signatures that were not used for long or are too many, ended cooldowns, what nobody
+/// names any more, and generations that are too many.
 pub(super) fn trim_state(
     txn: &WriteTransaction,
     now: Timestamp,
     options: &Options,
-    orphan_age: Duration,
+    retention: &Retention,
 ) -> Result<Step, Fault> {
     let mut removed = trim_signatures(txn, now, options)?;
     let ended = before(now, ENDED_COOLDOWN);
@@ -192,9 +193,10 @@ pub(super) fn trim_state(
         removed += 1;
     }
     drop(cooldowns);
-    let left = before(now, orphan_age);
+    let left = before(now, retention.orphan_age);
     removed += trim_orphans(txn, left)?;
     removed += trim_catalogs(txn, left)?;
+    removed += history::trim(txn, retention.history.into(), options.history_bytes)?;
     Ok(Step::of(removed))
 }
 

@@ -18,7 +18,7 @@ use crate::base::time::Timestamp;
 use crate::ir::SignatureFamily;
 
 /// The schema of `agp.redb` that this program writes.
-pub(super) const STATE_SCHEMA: u32 = 4;
+pub(super) const STATE_SCHEMA: u32 = 5;
 /// The schema of `agp-log.redb` that this program writes.
 pub(super) const LOG_SCHEMA: u32 = 3;
 
@@ -56,6 +56,11 @@ pub(super) const ORPHAN: TableDefinition<&str, i64> = TableDefinition::new("orph
 pub(super) const BUDGET: TableDefinition<Bytes, Bytes> = TableDefinition::new("budget");
 /// `0` to [`super::JournalRecord`], sealed. Since schema 4.
 pub(super) const JOURNAL: TableDefinition<u64, Bytes> = TableDefinition::new("journal");
+
+/// Generation to [`super::GenerationRecord`]. Since schema 5.
+pub(super) const HISTORY: TableDefinition<u64, Bytes> = TableDefinition::new("history");
+/// Generation to the texts of its files, compressed and sealed: see [`super::history`]. Since schema 5.
+pub(super) const HISTORY_TEXT: TableDefinition<u64, Bytes> = TableDefinition::new("history_text");
 
 /// Row number to [`super::LogRecord`] without its tries. Numbers rise in the order in which requests ended.
 pub(super) const LOG: TableDefinition<u64, Bytes> = TableDefinition::new("log_row");
@@ -102,7 +107,9 @@ pub(super) fn visit_state(visit: &mut impl Visit) -> Result<(), Fault> {
     visit.table(SIGNATURE_BY_AGE)?;
     visit.table(SIGNATURE_BY_CALL)?;
     visit.table(CATALOG)?;
-    visit.table(JOURNAL)
+    visit.table(JOURNAL)?;
+    visit.table(HISTORY)?;
+    visit.table(HISTORY_TEXT)
 }
 
 /// The same for `agp-log.redb`.

@@ -4,6 +4,7 @@ mod bodies;
 mod crash;
 mod disk;
 mod files;
+mod history;
 mod keeping;
 mod kill;
 mod pages;
@@ -120,6 +121,25 @@ fn signature(client: &str, thinking: &str, calls: &[&str]) -> SignatureRecord {
         thinking: Some(thinking.into()),
         call_ids: calls.iter().map(|c| (*c).to_owned()).collect(),
         at: Timestamp::now(),
+    }
+}
+
+/// Puts a generation with this text in its one file.
+async fn applied(store: &Store, generation: u64, text: &str) -> Result<(), StoreError> {
+    let record = generation_record(generation);
+    let texts = PackedTexts::new([("agp.toml".to_owned(), text)]);
+    store.put_generation(record, texts).await
+}
+
+fn generation_record(generation: u64) -> GenerationRecord {
+    GenerationRecord {
+        generation,
+        revision: [u8::try_from(generation % 251).unwrap(); 32],
+        at: Timestamp(i64::try_from(generation).unwrap()),
+        who: "cli:1000".to_owned(),
+        from: "socket".to_owned(),
+        what: "accounts.main.enabled changed".to_owned(),
+        bytes: 0,
     }
 }
 

@@ -86,6 +86,8 @@ pub struct Retention {
     /// What is known of an account that left the configuration is forgotten after this; a list of models that was not
     /// renewed for so long too.
     pub orphan_age: Duration,
+    /// Generations beyond this number are forgotten, the oldest first; 0 keeps none.
+    pub history: u32,
 }
 
 impl Default for Retention {
@@ -96,6 +98,7 @@ impl Default for Retention {
             log_bytes: 2 << 30,
             body_age: Duration::from_hours(3 * 24),
             orphan_age: Duration::from_hours(30 * 24),
+            history: 200,
         }
     }
 }
@@ -135,6 +138,8 @@ pub struct Options {
     pub queue_log_bytes: usize,
     /// Most bytes held for bodies, from the begin of their requests until they are written.
     pub body_bytes: usize,
+    /// Bytes that the texts of the history take at most; beyond that the oldest generations are forgotten.
+    pub history_bytes: u64,
     /// redb's cache for each file, in bytes.
     pub cache_bytes: usize,
 }
@@ -158,6 +163,7 @@ impl Default for Options {
             queue_logs: 16_384,
             queue_log_bytes: 16 << 20,
             body_bytes: 64 << 20,
+            history_bytes: 64 << 20,
             cache_bytes: 8 << 20,
         }
     }

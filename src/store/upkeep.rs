@@ -21,7 +21,7 @@ use super::open::{Fault, File, guarded};
 use super::place::{self, FilePlace, Place as _};
 use super::record::LogRecord;
 use super::table::Visit;
-use super::{Options, StoreError, query, table};
+use super::{Options, StoreError, history, query, table};
 use crate::base::time::Timestamp;
 
 pub use key::{rewrap, wrapped_key};
@@ -329,8 +329,9 @@ fn unreadable_state(db: &Database, key: Option<&DataKey>) -> Result<usize, Fault
         load_signature_bytes: CHECKED_SIGNATURES,
         ..Options::default()
     };
-    let learned = query::learned(&db.begin_read()?, key, Timestamp::now(), &options)?;
-    Ok(learned.unreadable)
+    let txn = db.begin_read()?;
+    let learned = query::learned(&txn, key, Timestamp::now(), &options)?;
+    Ok(learned.unreadable + history::unreadable(&txn, key)?)
 }
 
 fn unreadable_log(db: &Database) -> Result<usize, Fault> {

@@ -17,7 +17,7 @@ use super::open::{Fault, File, guarded};
 use super::queue::{BATCH, Queue};
 use super::record::LogRecord;
 use super::retain::{self, Step};
-use super::{Condition, Options, Retention, StoreError, apply, log};
+use super::{Condition, Options, Retention, StoreError, apply, history, log};
 use crate::base::time::Timestamp;
 use lane::Lane;
 pub(super) use rewrap::rewrap;
@@ -161,18 +161,28 @@ impl Writer {
             return Ok(());
         }
         let shared = Arc::clone(&self.shared);
+        let of_history = apply::wants_key(&items);
         let ready = if apply::needs_key(&items) {
             self.ensure_key()
         } else {
+            if of_history && let Err(Fault::Key(why)) = self.ensure_key() {
+                tracing::warn!(why, "the history keeps no texts: they can't be encrypted");
+            }
             Ok(())
         };
+        let most = shared.retention.lock().history.into();
+        let most_bytes = shared.options.history_bytes;
         let result = ready.and_then(|()| {
             let key = shared.key.read().clone();
             attempt(&shared.state, false, |txn| {
                 if let Some(wrapped) = &self.unsaved_key {
                     apply::write_key(txn, wrapped)?;
                 }
-                Ok((apply::state(txn, &items, key.as_deref())?, true))
+                let lost = apply::state(txn, &items, key.as_deref())?;
+                if of_history {
+                    history::trim(txn, most, most_bytes)?;
+                }
+                Ok((lost, true))
             })
         });
         let outcome = match result {
@@ -249,7 +259,7 @@ impl Writer {
         let (mut more, mut faults) = (false, Vec::new());
         if self.state.retry_at.is_none() {
             match attempt(&self.shared.state, false, |txn| {
-                let step = retain::trim_state(txn, now, options, retention.orphan_age)?;
+                let step = retain::trim_state(txn, now, options, &retention)?;
                 Ok((step, step.changed))
             }) {
                 Ok(Step { more: left, .. }) => more |= left,

@@ -157,3 +157,23 @@ async fn explain_prints_what_was_said() {
     let value: Value = serde_json::from_str(&told(&app, got.id(), true).await.unwrap()).unwrap();
     assert_eq!(value["body"]["answer"]["text"], got.text);
 }
+
+#[tokio::test]
+async fn the_log_takes_no_more_disk_than_the_file_says() {
+    let setup = keeping("all").set("state", "log_max_size", "2MiB");
+    let app = TestApp::start(setup, json!({"text": "yes"})).await;
+    let mut noise = vec![0; 50_000];
+    let mut first = None;
+    // Three times as much as there is room for.
+    for _ in 0..120 {
+        getrandom::fill(&mut noise).unwrap();
+        let words: String = noise.iter().map(|b| char::from(b' ' + b % 64)).collect();
+        let got = app.say(OpenAi, FLASH, &words).await;
+        assert!(kept(&app, got.id()).await.is_some(), "the newest is kept");
+        let id = *first.get_or_insert(RequestId::parse(got.id()).unwrap());
+        if app.runtime().store.body(id).unwrap().is_none() {
+            return;
+        }
+    }
+    panic!("the first body is still there");
+}

@@ -200,7 +200,7 @@ async fn status_shows_what_the_gateway_does() {
 }
 
 /// The commands whose help is looked at: none, and each that exists.
-const COMMANDS: [&[&str]; 39] = [
+const COMMANDS: [&[&str]; 42] = [
     &[],
     &["serve"],
     &["demo"],
@@ -239,6 +239,9 @@ const COMMANDS: [&[&str]; 39] = [
     &["seal"],
     &["unseal"],
     &["rotate"],
+    &["history"],
+    &["diff"],
+    &["rollback"],
     &["healthcheck"],
 ];
 

@@ -287,6 +287,42 @@ async fn rows_for_which_there_is_no_room_in_memory_are_counted() {
     );
 }
 
+#[tokio::test]
+async fn a_full_disk_holds_up_no_reload_and_the_history_follows() {
+    let disk = tempfile::tempdir().unwrap();
+    let Some(_mount) = Mount::new(disk.path()) else {
+        println!(
+            "SKIPPED: a_full_disk_holds_up_no_reload_and_the_history_follows: nothing can be mounted here"
+        );
+        return;
+    };
+    let setup =
+        Setup::new(&["alice"])
+            .unlimited()
+            .set("state", "path", disk.path().to_str().unwrap());
+    let mut app = TestApp::start(setup, json!({})).await;
+    let filler = disk.path().join("filler");
+    fill(&filler);
+    within("the trouble to be told", async {
+        while store_is(&app, true) {
+            serve_some(&app, 10).await;
+        }
+    })
+    .await;
+    app.setup = app.setup.clone().routing("max_queue", 7);
+    app.save();
+    until("the reload", || app.runtime().snapshot().generation == 2).await;
+    assert!(store_is(&app, false));
+    let left = run(agp(app.dir.path(), &["account", "disable", "alice"]), "").await;
+    assert_eq!(left.code, 0, "{left:?}");
+    assert_eq!(app.runtime().snapshot().generation, 3);
+    std::fs::remove_file(&filler).unwrap();
+    until("writing to resume", || store_is(&app, true)).await;
+    let kept = app.runtime().store.history(usize::MAX).unwrap();
+    let kept: Vec<(u64, bool)> = kept.iter().map(|r| (r.generation, r.bytes > 0)).collect();
+    assert_eq!(kept, [(3, true), (2, true), (1, true)]);
+}
+
 /// Takes all the room that is left.
 fn fill(path: &Path) {
     use std::io::Write as _;
@@ -404,4 +440,20 @@ async fn a_state_folder_that_goes_away_stops_nobody() {
     app.restart().await;
     serve_some(&app, 4).await;
     app.logs(4).await;
+}
+
+#[tokio::test]
+async fn state_and_identity_lie_where_the_file_says() {
+    let setup = Setup::new(&["alice"]).set("state", "path", "kept").at(
+        &["secrets", "identity"],
+        "file",
+        "own-identity.txt",
+    );
+    let app = TestApp::start(setup, json!({})).await;
+    serve_some(&app, 1).await;
+    let there = |path: &str| app.dir.path().join(path).exists();
+    // It is made for the first token that is kept.
+    until("an identity", || there("own-identity.txt")).await;
+    assert!(there("kept/agp.redb") && there("kept/agp-log.redb"));
+    assert!(!there("data"));
 }

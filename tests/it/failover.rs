@@ -1,5 +1,7 @@
 //! What becomes of a request when accounts fail, class by class of upstream-protocol.md 9.3.
 
+use std::time::{Duration, Instant};
+
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -290,4 +292,23 @@ async fn one_account_alone_is_tried_again_where_the_table_allows() {
             .assert_whole();
         assert_eq!(app.served(), ["alice", "alice"], "{what}");
     }
+}
+
+#[tokio::test]
+async fn a_connection_has_its_own_limit() {
+    // It takes connections and never says a word of TLS.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = format!("https://{}", silent.local_addr().unwrap());
+    let setup = Setup::new(&["alice"])
+        .account_set("alice", "project", "any-project")
+        .routing("max_attempts", 1)
+        .upstream("base_urls", vec![host])
+        .upstream("connect_timeout", "50ms")
+        .upstream("first_byte_timeout", "1h");
+    let app = TestApp::start(setup, json!({})).await;
+    let begun = Instant::now();
+    let told = app.say(OpenAi, FLASH, "hi").await.error(OpenAi);
+    assert_eq!(told.status, 502, "{told:?}");
+    // It is half a minute where the file says nothing.
+    assert!(begun.elapsed() < Duration::from_secs(20));
 }

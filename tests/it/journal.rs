@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use agp::config::edit::{Intent, Literal, Section};
 use agp::config::source::Files;
-use agp::runtime::controller::{Ask, Done, Message, NotDone};
+use agp::runtime::controller::{Ask, By, Done, Message, NotDone};
 use agp::runtime::keyring::Keyring;
 use agp::store::{JournalFile, JournalRecord, Options, Store};
 use serde_json::json;
@@ -39,7 +39,12 @@ fn text(path: impl AsRef<Path>) -> String {
 
 async fn edit(app: &TestApp, intents: Vec<Intent>) -> Result<Done, NotDone> {
     let (reply, answer) = oneshot::channel();
+    let by = By {
+        who: "cli:0".to_owned(),
+        from: "socket".to_owned(),
+    };
     let ask = Ask {
+        by,
         intents,
         seen: Some(Files::read(&app.root()).revision()),
         if_needed: false,

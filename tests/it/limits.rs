@@ -639,6 +639,7 @@ async fn key_usage_tells_every_limit() {
     let setup = setup()
         .at(&["groups", "team"], "tokens_per_minute", 5000)
         .at(MAIN, "group", "team")
+        .at(MAIN, "name", "CI runners")
         .at(MAIN, "rpm", 7)
         .at(MAIN, "budget", budget(5.5, "month"))
         .at(&["keys", "free"], "key", OTHER);
@@ -651,7 +652,7 @@ async fn key_usage_tells_every_limit() {
     let (code, out) = told(&[]).await;
     assert_eq!(code, 0, "{out}");
     for line in [
-        "key main, of group team\n",
+        "key main (CI runners), of group team\n",
         "1 of 7 requests a minute",
         "$1.00 of $5.50 a month",
         "group team\n",
@@ -676,10 +677,51 @@ async fn key_usage_tells_every_limit() {
     assert_eq!(names["rpm"], (1.0, 7.0));
     assert_eq!(names["budget"], (1.0, 5.5));
     assert_eq!(value["groups"][0]["name"], "team");
-    assert!(told(&["free"]).await.1.contains("no limits of its own"));
+    let (_, out) = told(&["free"]).await;
+    assert!(
+        out.starts_with("key free\n") && out.contains("no limits of its own"),
+        "{out}"
+    );
     let (code, out) = told(&["nobody"]).await;
     assert!(
         code == 1 && out.contains("there is no key `nobody`"),
         "{out}"
+    );
+}
+
+/// Ahead of UTC the day that a key expires on has begun; behind it, it is a day or two off.
+#[tokio::test]
+async fn days_begin_by_the_files_zone() {
+    let now = agp::base::time::Timestamp::now().as_millis();
+    let ahead = jiff::tz::TimeZone::fixed(jiff::tz::offset(14));
+    let now = jiff::Timestamp::from_millisecond(now).unwrap();
+    let day: toml::value::Datetime = now.to_zoned(ahead).date().to_string().parse().unwrap();
+    for (zone, status, midnight) in [("+14:00", 401, 10), ("-12:00", 200, 12)] {
+        let setup = setup()
+            .set("admin", "time_zone", zone)
+            .at(MAIN, "expires", day)
+            .at(MAIN, "tokens_per_day", 1_000_000);
+        let app = TestApp::start(setup, long_answers()).await;
+        assert_eq!(send(&app, OpenAi).await.status, status, "{zone}");
+        let reset = uses(&app, "main")[0].reset.as_secs();
+        assert_eq!(reset % (24 * 3600), midnight * 3600, "{zone}");
+    }
+}
+
+#[tokio::test]
+async fn each_kind_of_token_has_its_price() {
+    let mut prices = price(1.0, 1000.0);
+    prices.insert("cached_input".to_owned(), 100_000.0.into());
+    let setup = setup().at(&["models", FLASH], "price", prices);
+    let script = json!({"text": "abcdefgh", "cached_tokens": 1});
+    let app = TestApp::start(setup, script).await;
+    let got = app.say(OpenAi, FLASH, "a question of some length").await;
+    let row = app.log(got.id()).await;
+    let (input, output) = (row.usage.input_total() - 1, row.usage.output_total());
+    assert!(input > 0 && output > 0, "{:?}", row.usage);
+    // A dollar a million is a thousand billionths each.
+    assert_eq!(
+        row.cost,
+        Some(input * 1000 + 100_000_000 + output * 1_000_000)
     );
 }

@@ -26,6 +26,8 @@ mod doors;
 #[cfg(test)]
 mod edits;
 #[cfg(test)]
+mod effects;
+#[cfg(test)]
 mod endings;
 #[cfg(test)]
 mod explain;
@@ -33,6 +35,8 @@ mod explain;
 mod failover;
 #[cfg(test)]
 mod frames;
+#[cfg(test)]
+mod history;
 #[cfg(test)]
 #[cfg(feature = "import")]
 mod import;

@@ -282,3 +282,32 @@ async fn list_and_show_tell_what_is_left() {
     let (_, failed) = told(account::Action::Show(named(&app, "nobody"))).await;
     assert_eq!(failed.unwrap().code, 1);
 }
+
+#[tokio::test]
+async fn credits_are_spent_where_the_file_allows_it() {
+    let none = json!({"quota": {"gemini-*": {"remaining": 0, "reset": "3h"}}});
+    for (credits, status) in [(false, 429), (true, 200)] {
+        let setup = Setup::new(&["alice"])
+            .account_set("alice", "credits", credits)
+            .routing("queue_timeout", "50ms");
+        let script = json!({"accounts": {"alice@example.com": none.clone()}});
+        let app = TestApp::start(setup, script).await;
+        until("the quota", || {
+            let lane = app.account("alice").lane(FLASH);
+            lane.empty_until(Timestamp::now()).is_some()
+        })
+        .await;
+        assert_eq!(app.say(OpenAi, FLASH, "hi").await.status, status);
+        let types: Vec<Value> = app
+            .payloads()
+            .iter()
+            .map(|body| body["enabledCreditTypes"].clone())
+            .collect();
+        let expected = credits.then(|| json!(["GOOGLE_ONE_AI"]));
+        assert_eq!(types, Vec::from_iter(expected));
+    }
+    // The quota is not used up, and nothing is allowed.
+    let app = TestApp::start(Setup::new(&["alice"]), json!({})).await;
+    assert_eq!(app.say(OpenAi, FLASH, "hi").await.status, 200);
+    assert!(app.payloads()[0].get("enabledCreditTypes").is_none());
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use serde_json::json;
+use toml::Table;
 
 use crate::support::client::Dialect::{Anthropic, OpenAi};
 use crate::support::client::{BOTH, Dialect};
@@ -268,5 +269,50 @@ async fn a_configured_project_is_used_as_it_is() {
     crowd(&app, 5).await;
     for body in app.payloads() {
         assert_eq!(body["project"], "my-own-project");
+    }
+}
+
+#[tokio::test]
+async fn a_project_is_asked_for_as_the_file_says() {
+    let metadata = [("ideType", "IDE_UNSPECIFIED"), ("pluginType", "GEMINI")];
+    let metadata = metadata.map(|(key, value)| (key.to_owned(), value.into()));
+    let setup = alice()
+        .upstream("setup_urls", vec!["SIM/host1".to_owned()])
+        .upstream("metadata", Table::from_iter(metadata));
+    let app = TestApp::start(setup, json!({})).await;
+    assert_eq!(app.say(OpenAi, FLASH, "hi").await.status, 200);
+    let calls = app.sim.requests();
+    let call = |method: &str| calls.iter().find(|call| call.method == method).unwrap();
+    assert_eq!(call("streamGenerateContent").host, "main");
+    let asked = call("loadCodeAssist");
+    assert_eq!(asked.host, "host1");
+    assert_eq!(
+        asked.body["metadata"],
+        json!({"ideType": "IDE_UNSPECIFIED", "pluginType": "GEMINI"})
+    );
+}
+
+#[tokio::test]
+async fn who_left_the_file_is_remembered_as_long_as_it_says() {
+    for (wait, tokens) in [("30d", 2), ("0s", 3)] {
+        let both = Setup::new(&["alice", "bob"]).set("state", "orphan_retention", wait);
+        let mut app = TestApp::start(both.clone(), json!({})).await;
+        app.warm().await;
+        assert_eq!(app.calls("token"), 2);
+        app.setup = both.clone().without(&["accounts"], "bob");
+        app.save();
+        until("bob to leave", || {
+            !app.runtime().snapshot().accounts.contains_key("bob")
+        })
+        .await;
+        app.setup = both.account_set("alice", "enabled", false);
+        app.save();
+        until("bob to return", || {
+            app.runtime().snapshot().accounts.contains_key("bob")
+        })
+        .await;
+        assert_eq!(app.say(OpenAi, FLASH, "hi").await.status, 200);
+        assert_eq!(app.served(), ["bob"]);
+        assert_eq!(app.calls("token"), tokens, "{wait}");
     }
 }

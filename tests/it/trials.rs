@@ -186,3 +186,35 @@ async fn a_simulator_alone_can_be_used() {
     assert_eq!(shown.json()["status"], 503);
     assert_eq!(running.terminate().await, 0);
 }
+
+#[tokio::test]
+async fn a_login_asks_as_the_file_says() {
+    let oauth = &["upstreams", "sim", "oauth"];
+    let scopes = ["email", "https://www.googleapis.com/auth/cloud-platform"];
+    let back = "http://localhost:9/elsewhere";
+    let setup = Setup::new(&[])
+        .at(oauth, "client_id", "another-client")
+        .at(oauth, "scopes", scopes.map(str::to_owned).to_vec())
+        .at(oauth, "redirect_url", back);
+    let app = TestApp::start(setup, json!({"client_id": "another-client"})).await;
+    let mut login = Running::start(agp(app.dir.path(), &["login", "sim"]));
+    // Only the simulator has this page, knows who signs in, and gives tokens for a code of its own.
+    let text = login.read_to("/o/oauth2/v2/auth?").await;
+    let url = text
+        .split_whitespace()
+        .find(|word| word.starts_with("http"));
+    let asked = reqwest::Url::parse(url.unwrap()).unwrap();
+    let value = |name: &str| {
+        let found = asked.query_pairs().find(|(key, _)| key == name);
+        found.unwrap().1.into_owned()
+    };
+    assert_eq!(value("client_id"), "another-client");
+    assert_eq!(value("scope"), scopes.join(" "));
+    assert_eq!(value("redirect_uri"), back);
+    let callback = consent(url.unwrap(), "carol@example.com").await;
+    assert!(callback.starts_with(back), "{callback}");
+    login.say(&callback);
+    let text = login.read_to("refresh_token").await;
+    assert_eq!(login.wait().await, 0, "{text}");
+    assert!(text.contains("[accounts.carol]"), "{text}");
+}

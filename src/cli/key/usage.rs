@@ -38,9 +38,11 @@ fn table(usage: &Value) -> String {
     for (what, owners) in [("key", &usage["keys"]), ("group", &usage["groups"])] {
         for owner in list(owners) {
             let name = owner["name"].as_str().unwrap_or_default();
+            let label = owner["label"].as_str().filter(|label| *label != name);
+            let label = label.map_or_else(String::new, |label| format!(" ({label})"));
             let group = owner["group"].as_str();
             let group = group.map_or_else(String::new, |g| format!(", of group {g}"));
-            let _ = writeln!(out, "{what} {name}{group}");
+            let _ = writeln!(out, "{what} {name}{label}{group}");
             if list(&owner["limits"]).next().is_none() {
                 let _ = writeln!(out, "  no limits of its own");
             }
@@ -86,7 +88,7 @@ mod tests {
     #[test]
     fn each_limit_has_its_line() {
         let usage = json!({
-            "keys": [{"name": "ci", "group": "all", "limits": [
+            "keys": [{"name": "ci", "label": "CI runners", "group": "all", "limits": [
                 {"limit": "rpm", "unit": "requests", "per": "minute", "used": 3, "bound": 60, "reset": "2026-11-22T10:00:30Z"},
                 {"limit": "budget", "unit": "usd", "per": "month", "used": 1.25, "bound": 50.0, "reset": "2026-12-01T00:00:00Z"},
             ]}],
@@ -94,7 +96,7 @@ mod tests {
         });
         assert_eq!(
             table(&usage),
-            "key ci, of group all\n  \
+            "key ci (CI runners), of group all\n  \
              rpm                3 of 60 requests a minute, resets 2026-11-22T10:00:30Z\n  \
              budget             $1.25 of $50.00 a month, resets 2026-12-01T00:00:00Z\n\
              group all\n  no limits of its own\n"

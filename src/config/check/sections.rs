@@ -173,6 +173,7 @@ impl Cx<'_> {
             },
             log_bodies_retention: state.log_bodies_retention.0,
             orphan_retention: state.orphan_retention.0,
+            history: state.history,
         }
     }
 

@@ -91,7 +91,7 @@ fn find<'f>(files: &'f Files, path: &Path) -> Option<&'f File> {
 }
 
 /// A path relative to the root file's folder, where it is below it.
-pub(super) fn below(path: &Path, folder: &Path) -> PathBuf {
+pub fn below(path: &Path, folder: &Path) -> PathBuf {
     path.strip_prefix(folder).unwrap_or(path).to_owned()
 }
 

@@ -60,6 +60,7 @@ fn tables_that_are_not_given_take_the_defaults() {
             log_bodies: LogBodies::None,
             log_bodies_retention: Duration::from_hours(3 * 24),
             orphan_retention: Duration::from_hours(30 * 24),
+            history: 200,
         },
         secrets: Secrets {
             identity: PathBuf::from("data/agp-identity.txt"),
@@ -417,7 +418,6 @@ fn the_whole_sample_is_understood() {
         .collect();
     for key in [
         "admin.session_ttl",
-        "state.history",
         "fetch.allow",
         "upstreams.antigravity.web_search",
         "upstreams.antigravity.location",
@@ -429,6 +429,7 @@ fn the_whole_sample_is_understood() {
         "routing.strategy",
         "routing.affinity",
         "state.path",
+        "state.history",
         "keys.ci.accounts",
         "keys.ci.group",
         "keys.ci.rpm",

@@ -8,12 +8,15 @@ use tokio::sync::oneshot;
 
 use crate::base::time::Timestamp;
 use crate::config::diagnostic::Severity;
-use crate::config::edit::{self, Change, FileDiff, FileText, Intent, NoPatch, Patch, Refused};
+use crate::config::edit::{
+    self, Change, Edited, FileDiff, FileText, Intent, NoPatch, Patch, Refused,
+};
 use crate::config::source::{Files, Revision};
 use crate::config::watch::vanished;
 use crate::config::write::{self, Plan, Step, WriteError};
 use crate::config::{self, render};
 use crate::runtime::controller::files::taken;
+use crate::runtime::controller::history::{By, Cause, unpacked};
 use crate::runtime::controller::journal::{Book, mend};
 use crate::runtime::controller::{Controller, LOOKS, REST, Read};
 use crate::store::Store;
@@ -27,6 +30,8 @@ pub struct Ask {
     pub seen: Option<Revision>,
     /// Whether to touch nothing where the files mean it already, be it by a default.
     pub if_needed: bool,
+    /// Who asks.
+    pub by: By,
     /// Told what became of it.
     pub reply: oneshot::Sender<Result<Done, NotDone>>,
 }
@@ -73,6 +78,10 @@ pub enum NotDone {
         /// Why there is none.
         error: NoPatch,
     },
+    /// No such generation is kept.
+    NoGeneration(u64),
+    /// It would change something of high risk, which was not agreed to: what, a line each.
+    High(Vec<String>),
 }
 
 impl NotDone {
@@ -97,48 +106,39 @@ impl NotDone {
             Self::Unusable(errors) => errors.join("\n"),
             Self::Unwritten(error) => error.to_string(),
             Self::NoPatch { unsaved, error } => format!("{unsaved}; {error}"),
+            Self::NoGeneration(n) => format!("generation {n} is not kept: see `agp history`"),
+            Self::High(what) => format!("it is of high risk:\n{}", what.join("\n")),
         }
     }
 }
 
 /// An edit that can be saved.
-struct Draft {
+pub(super) struct Draft {
     before: Files,
     plan: Plan,
     read: Arc<Read>,
-    done: Done,
+    pub(super) done: Done,
 }
 
 impl Controller {
     /// Does it, or changes nothing, and tells.
     pub(super) async fn edit(&mut self, ask: Ask) {
         let words: Vec<String> = ask.intents.iter().map(ToString::to_string).collect();
-        let done = self.edited(ask.intents, ask.seen, ask.if_needed).await;
-        match &done {
-            Ok(done) if done.changed && done.unsaved.is_none() => {
-                tracing::info!(edit = words.join("; "), revision = %done.revision, "files edited");
-            }
-            Ok(_) => {}
-            Err(error) => {
-                tracing::info!(edit = words.join("; "), "not edited: {}", error.message());
-            }
-        }
+        let words = words.join("; ");
+        let (desk, said) = (self.desk(), words.clone());
+        let drafted = aside(move || desk.draft(&ask.intents, ask.seen, ask.if_needed)).await;
+        let done = match drafted {
+            Ok(Ok(draft)) => self.carry_out(draft, Cause::asked(ask.by, words)).await,
+            Ok(Err(done)) => Ok(done),
+            Err(error) => Err(error),
+        };
+        tell(&said, &done);
         // Whoever asked may have gone.
         let _ = ask.reply.send(done);
     }
 
-    async fn edited(
-        &mut self,
-        intents: Vec<Intent>,
-        seen: Option<Revision>,
-        if_needed: bool,
-    ) -> Result<Done, NotDone> {
-        let desk = self.desk();
-        let drafted = aside(move || desk.draft(&intents, seen, if_needed)).await?;
-        let draft = match drafted {
-            Ok(draft) => draft,
-            Err(done) => return Ok(done),
-        };
+    /// Builds what a draft asks for, saves it, and puts it in force.
+    pub(super) async fn carry_out(&mut self, draft: Draft, cause: Cause) -> Result<Done, NotDone> {
         let Draft {
             before,
             plan,
@@ -155,12 +155,12 @@ impl Controller {
         }
         self.watcher.update(read.watch.clone());
         done.revision = read.files.revision();
-        self.enact(read, ready);
+        self.enact(read, ready, cause);
         done.generation = self.runtime.snapshot().generation;
         Ok(done)
     }
 
-    fn desk(&self) -> Desk {
+    pub(super) fn desk(&self) -> Desk {
         Desk {
             root: self.places.root.clone(),
             store: self.runtime.store.clone(),
@@ -171,8 +171,19 @@ impl Controller {
     }
 }
 
+/// What became of a change of the files, for the log.
+pub(super) fn tell(words: &str, done: &Result<Done, NotDone>) {
+    match done {
+        Ok(done) if done.changed && done.unsaved.is_none() => {
+            tracing::info!(edit = words, revision = %done.revision, "files edited");
+        }
+        Ok(_) => {}
+        Err(error) => tracing::info!(edit = words, "not edited: {}", error.message()),
+    }
+}
+
 /// Runs what reads and writes files off the threads that serve.
-async fn aside<T: Send + 'static>(
+pub(super) async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, NotDone> + Send + 'static,
 ) -> Result<T, NotDone> {
     let done = tokio::task::spawn_blocking(work).await;
@@ -180,12 +191,12 @@ async fn aside<T: Send + 'static>(
 }
 
 /// What an edit needs to know of what is in force.
-struct Desk {
-    root: PathBuf,
-    store: Store,
-    present: Arc<Read>,
+pub(super) struct Desk {
+    pub(super) root: PathBuf,
+    pub(super) present: Arc<Read>,
     previous: Option<Arc<Read>>,
     generation: u64,
+    pub(super) store: Store,
 }
 
 impl Desk {
@@ -196,12 +207,7 @@ impl Desk {
         seen: Option<Revision>,
         if_needed: bool,
     ) -> Result<Result<Draft, Done>, NotDone> {
-        // One before that could not be undone at once.
-        match mend(&self.store, &self.root) {
-            Ok(None) => {}
-            Ok(Some(told)) => tracing::warn!("{told}"),
-            Err(error) => return Err(NotDone::Unusable(vec![error])),
-        }
+        self.mended()?;
         let files = self.at_rest(seen);
         let seen = seen.unwrap_or_else(|| files.revision());
         if files.revision() != seen || !vanished(&self.present.files, &files).is_empty() {
@@ -210,21 +216,32 @@ impl Desk {
         let now = Timestamp::now();
         let edited = edit::edit(&files, &config::environment(), seen, intents, now);
         let edited = edited.map_err(NotDone::Refused)?;
+        let same = if_needed && edited.loaded.config == config_of(&files, now);
+        let changed = !same && !edited.changes.is_empty();
+        let diff = edit::diff(&files, &edited.files);
+        self.drafted(files, edited, changed, diff)
+    }
+
+    /// What is to be saved of an edit of `files`; done already where there is nothing to save.
+    pub(super) fn drafted(
+        self,
+        files: Files,
+        edited: Edited,
+        changed: bool,
+        diff: Vec<FileDiff>,
+    ) -> Result<Result<Draft, Done>, NotDone> {
         let mut done = Done {
-            changed: !edited.changes.is_empty(),
+            changed,
             unsaved: None,
             diff: Vec::new(),
             patch: None,
             revision: files.revision(),
             generation: self.generation,
         };
-        if if_needed && edited.loaded.config == config_of(&files, now) {
-            done.changed = false;
-        }
         if !done.changed {
             return Ok(Err(done));
         }
-        done.diff = edit::diff(&files, &edited.files);
+        done.diff = diff;
         if !self.present.config.admin.write_back {
             let why = "`admin.write_back` is false".to_owned();
             done.patch = Some(self.patch(&files, &edited.files, &why)?);
@@ -245,9 +262,19 @@ impl Desk {
         }))
     }
 
+    /// No edit before is left half done: one that could not be undone at once is now.
+    pub(super) fn mended(&self) -> Result<(), NotDone> {
+        match mend(&self.store, &self.root) {
+            Ok(None) => {}
+            Ok(Some(told)) => tracing::warn!("{told}"),
+            Err(error) => return Err(NotDone::Unusable(vec![error])),
+        }
+        Ok(())
+    }
+
     /// The files as they are now. Others than those in force, which nobody has seen whole either, may be half of a save: they
     /// are looked at until they stay the same.
-    fn at_rest(&self, seen: Option<Revision>) -> Files {
+    pub(super) fn at_rest(&self, seen: Option<Revision>) -> Files {
         let mut files = Files::read(&self.root);
         let known = [seen, Some(self.present.files.revision())];
         for _ in 0..LOOKS {
@@ -290,12 +317,17 @@ impl Desk {
         }
     }
 
-    /// The files are others than those of the revision `seen`, whose texts are known if it is the one in force or the one
-    /// before.
-    fn moved(&self, files: &Files, seen: Revision) -> NotDone {
+    /// The files are others than those of the revision `seen`, whose texts are known if it is the one in force, the one
+    /// before, or kept in the history.
+    pub(super) fn moved(&self, files: &Files, seen: Revision) -> NotDone {
         let mut known = std::iter::once(&self.present).chain(&self.previous);
         let known = known.find(|read| read.files.revision() == seen);
-        let diff = known.map(|read| edit::diff(&read.files, files));
+        let known = known.map(|read| read.files.clone()).or_else(|| {
+            // Without it the answer is the same but for the diff.
+            let texts = self.store.texts_of(seen.0).ok()??;
+            Some(unpacked(texts, &self.root))
+        });
+        let diff = known.map(|known| edit::diff(&known, files));
         NotDone::Moved {
             now: files.revision(),
             diff: diff.unwrap_or_default(),

@@ -1,12 +1,14 @@
 //! What came of a reload, and whether the files still say what runs.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::base::time::Timestamp;
 use crate::config::diagnostic::Code;
 use crate::config::model::Config;
 use crate::config::source::Files;
 use crate::runtime::snapshot::Snapshot;
+use crate::store::GenerationRecord;
 
 /// What happened to the last reload.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,6 +23,8 @@ pub struct Reload {
     pub codes: Vec<Code>,
     /// What takes effect after a restart only.
     pub restart: Vec<String>,
+    /// The generation in force, as the history has it; `None` before the start has one.
+    pub applied: Option<Arc<GenerationRecord>>,
     /// Included files that went a moment ago and are waited for.
     pub missing: Vec<PathBuf>,
 }

@@ -7,9 +7,9 @@ use tokio::sync::oneshot;
 use crate::config::edit::{FileDiff, FileText, Intent, Refused};
 use crate::config::source::Revision;
 use crate::config::write::WriteError;
-use crate::runtime::controller::{Ask, Done, Message, NotDone};
+use crate::runtime::controller::{Ask, By, Done, Message, NotDone};
 use crate::server::Gateway;
-use crate::server::admin::{Params, Refusal};
+use crate::server::admin::{Caller, Params, Refusal};
 
 /// Sets an account's `enabled`.
 pub(super) fn switch(gateway: &Gateway, params: &Params, on: bool) -> Result<Value, Refusal> {
@@ -27,17 +27,37 @@ fn edit(gateway: &Gateway, params: &Params, intent: Intent) -> Result<Value, Ref
     let seen = seen
         .transpose()
         .map_err(|error| Refusal::mistake(format!("`revision`: {error}")))?;
+    let by = by(params);
+    ask(gateway, |reply| {
+        Message::Edit(Ask {
+            intents: vec![intent],
+            seen,
+            if_needed: true,
+            by,
+            reply,
+        })
+    })
+}
+
+/// Who asks, for the history.
+pub(super) fn by(params: &Params) -> By {
+    let Caller { name, from, .. } = params.caller();
+    By {
+        who: name.clone(),
+        from: from.map_or_else(|| "socket".to_owned(), |from| from.to_string()),
+    }
+}
+
+/// Has the controller do what is made of the channel for its answer.
+pub(super) fn ask(
+    gateway: &Gateway,
+    message: impl FnOnce(oneshot::Sender<Result<Done, NotDone>>) -> Message,
+) -> Result<Value, Refusal> {
     let (reply, answer) = oneshot::channel();
-    let ask = Ask {
-        intents: vec![intent],
-        seen,
-        if_needed: true,
-        reply,
-    };
     let stopping = || Refusal::of(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping");
     gateway
         .controller
-        .blocking_send(Message::Edit(ask))
+        .blocking_send(message(reply))
         .map_err(|_| stopping())?;
     match answer.blocking_recv() {
         Ok(Ok(done)) => Ok(told(&done)),
@@ -59,15 +79,16 @@ fn told(done: &Done) -> Value {
     })
 }
 
-fn joined(diff: &[FileDiff]) -> String {
+pub(super) fn joined(diff: &[FileDiff]) -> String {
     diff.iter().map(|file| file.text.as_str()).collect()
 }
 
-fn refusal(error: &NotDone) -> Refusal {
+pub(super) fn refusal(error: &NotDone) -> Refusal {
     let status = match error {
-        NotDone::Refused(Refused::Absent(_)) => StatusCode::NOT_FOUND,
+        NotDone::Refused(Refused::Absent(_)) | NotDone::NoGeneration(_) => StatusCode::NOT_FOUND,
         NotDone::Refused(Refused::Invalid { .. } | Refused::Unfit(_) | Refused::ByHand(_))
-        | NotDone::Unusable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        | NotDone::Unusable(_)
+        | NotDone::High(_) => StatusCode::UNPROCESSABLE_ENTITY,
         NotDone::Unwritten(WriteError::Io { .. }) => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::CONFLICT,
     };

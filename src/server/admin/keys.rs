@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::base::id::KeyId;
 use crate::base::money::usd;
 use crate::base::time::Timestamp;
+use crate::config::model::Config;
 use crate::pool::limit::{Limit, Use};
 use crate::runtime::limits::{Limited, Whose};
 use crate::server::Gateway;
@@ -31,30 +32,26 @@ pub(super) fn usage(gateway: &Gateway, params: &Params) -> Result<Value, Refusal
     for limited in limited {
         let limits: Vec<Value> = limited.uses(now).iter().map(shown).collect();
         match limited.whose() {
-            Whose::Key(id) => keys.push(json!({
-                "name": id.as_str(),
-                "group": snapshot.config.keys.get(id).and_then(|key| key.group.as_deref()),
-                "limits": limits,
-            })),
+            Whose::Key(id) => keys.push(of_key(&snapshot.config, id, &limits)),
             Whose::Group(name) => groups.push(json!({ "name": name, "limits": limits })),
         }
     }
     // Told although it has none of its own: else nobody knew whether it was found.
     if let Some(key) = key.filter(|_| keys.is_empty()) {
-        keys.push(unlimited(
-            &key.id,
-            snapshot
-                .config
-                .keys
-                .get(&key.id)
-                .and_then(|k| k.group.as_deref()),
-        ));
+        keys.push(of_key(&snapshot.config, &key.id, &[]));
     }
     Ok(json!({ "keys": keys, "groups": groups }))
 }
 
-fn unlimited(id: &KeyId, group: Option<&str>) -> Value {
-    json!({ "name": id.as_str(), "group": group, "limits": [] })
+/// A key by the name of its table and by the one that it has for people.
+fn of_key(config: &Config, id: &KeyId, limits: &[Value]) -> Value {
+    let key = config.keys.get(id);
+    json!({
+        "name": id.as_str(),
+        "label": key.map_or(id.as_str(), |key| key.name.as_str()),
+        "group": key.and_then(|key| key.group.as_deref()),
+        "limits": limits,
+    })
 }
 
 /// One limit: money in dollars, everything else in numbers.

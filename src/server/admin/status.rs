@@ -38,6 +38,12 @@ pub(super) fn status(gateway: &Gateway) -> Value {
         "config": {
             "generation": snapshot.generation,
             "revision": hex(&snapshot.revision),
+            "applied": reload.applied.as_ref().map(|record| json!({
+                "at": record.at.to_string(),
+                "who": record.who,
+                "from": record.from,
+                "what": record.what,
+            })),
             "read": (reload.at > Timestamp::default()).then(|| reload.at.to_string()),
             "differs": drift(&reload, &snapshot).map(Drift::as_str),
             "errors": reload.errors,

@@ -213,7 +213,7 @@ pub struct Verdict {
 }
 
 /// Cuts a text to at most `limit` bytes, at a character's border.
-pub(super) fn cut(text: &mut String, limit: usize) {
+pub(in crate::store) fn cut(text: &mut String, limit: usize) {
     if text.len() > limit {
         text.truncate(text.floor_char_boundary(limit));
         text.shrink_to_fit();

@@ -10,6 +10,13 @@ use crate::store::{apply, log};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const MONTH: Duration = Duration::from_hours(30 * 24);
+
+fn month() -> Retention {
+    Retention {
+        orphan_age: MONTH,
+        ..Retention::default()
+    }
+}
 const YEAR: Duration = Duration::from_hours(400 * 24);
 
 fn opened(file: File) -> File {
@@ -137,7 +144,7 @@ fn unused_and_surplus_signatures_go_from_every_table() {
         .map(|(n, hours)| item(Timestamp(NOW.as_millis() - hours * hour), n))
         .collect();
     write(&state, |txn| apply::state(txn, &items, Some(&key)));
-    let step = write(&state, |txn| trim_state(txn, NOW, &options, MONTH));
+    let step = write(&state, |txn| trim_state(txn, NOW, &options, &month()));
     assert!(step.changed && !step.more);
     state
         .read(|txn| {
@@ -153,10 +160,10 @@ fn unused_and_surplus_signatures_go_from_every_table() {
             Ok(())
         })
         .unwrap();
-    let all_fresh = write(&state, |txn| trim_state(txn, NOW, &options, MONTH));
+    let all_fresh = write(&state, |txn| trim_state(txn, NOW, &options, &month()));
     assert!(!all_fresh.changed);
     let tomorrow = NOW.plus(Duration::from_hours(24));
-    write(&state, |txn| trim_state(txn, tomorrow, &options, MONTH));
+    write(&state, |txn| trim_state(txn, tomorrow, &options, &month()));
     let left = state.read(|txn| Ok(txn.open_table(SIGNATURE_BY_CALL)?.len()?));
     assert_eq!(left, Ok(0));
 }
@@ -182,7 +189,7 @@ fn a_cooldown_is_remembered_for_a_day_after_its_end() {
         });
     }
     write(&state, |txn| {
-        trim_state(txn, NOW, &Options::default(), MONTH)
+        trim_state(txn, NOW, &Options::default(), &month())
     });
     let left = state.read(|txn| Ok(txn.open_table(COOLDOWN)?.len()?));
     assert_eq!(left, Ok(2));

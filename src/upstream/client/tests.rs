@@ -227,6 +227,63 @@ async fn the_configured_proxy_is_used() {
     assert!(proxy.seen()[0].headers.contains_key("proxy-authorization"));
 }
 
+/// `openssl` with these arguments in this folder.
+fn openssl(folder: &std::path::Path, line: &str) -> std::process::Command {
+    let mut command = std::process::Command::new("openssl");
+    command
+        .args(line.split(' '))
+        .current_dir(folder)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null());
+    command
+}
+
+#[tokio::test]
+async fn the_configured_authority_is_trusted() {
+    use std::io::BufRead as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let new = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
+    let made = [
+        format!("{new} -keyout ca.key -out ca.pem -subj /CN=authority"),
+        format!(
+            "{new} -keyout key.pem -out cert.pem -subj /CN=localhost -CA ca.pem -CAkey ca.key \
+             -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE"
+        ),
+    ];
+    for line in made {
+        let made = openssl(folder.path(), &line).status();
+        if !made.is_ok_and(|status| status.success()) {
+            println!(
+                "SKIPPED: the_configured_authority_is_trusted: openssl makes no certificates here"
+            );
+            return;
+        }
+    }
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    drop(socket);
+    let line = format!("s_server -accept 127.0.0.1:{port} -cert cert.pem -key key.pem -www");
+    let mut serving = openssl(folder.path(), &line).spawn().unwrap();
+    let told = std::io::BufReader::new(serving.stdout.take().unwrap());
+    let mut told = told.lines().map_while(Result::ok);
+    assert!(told.any(|line| line == "ACCEPT"), "it does not serve");
+
+    let url = format!("https://localhost:{port}/");
+    let mut settings = upstream(&[]);
+    let stranger = HttpClients::new().get(&settings).unwrap();
+    settings.ca_file = Some(folder.path().join("ca.pem"));
+    let client = HttpClients::new().get(&settings).unwrap();
+    let answers = [stranger, client].map(|client| client.get(&url).send());
+    let [strange, trusted] = answers;
+    let (strange, trusted) = (strange.await, trusted.await);
+    serving.kill().unwrap();
+    serving.wait().unwrap();
+    assert!(strange.is_err(), "anybody is trusted");
+    assert_eq!(trusted.unwrap().status(), 200);
+}
+
 #[test]
 fn clients_are_shared_by_settings() {
     let clients = HttpClients::new();

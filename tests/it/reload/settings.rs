@@ -392,13 +392,33 @@ async fn of_models() {
     assert_eq!(status(&app, PRO).await, 200);
     assert_eq!(config(&app)["thinkingConfig"]["thinkingBudget"], 512);
 
+    // What the id says of thinking, the file says otherwise.
+    let levels = |app: &TestApp| {
+        let bodies = app.payloads();
+        let configs = bodies
+            .iter()
+            .map(|body| &body["request"]["generationConfig"]["thinkingConfig"]);
+        configs.filter(|c| c["thinkingLevel"].is_string()).count()
+    };
+    assert_eq!(levels(&app), 0);
+    edit(&mut app, |s| s.at(&model(PRO), "family", "gemini3")).await;
+    status(&app, PRO).await;
+    assert_eq!(levels(&app), 1, "{}", last(&app).body);
+
     edit(&mut app, |s| {
-        s.at(&model(PRO), "display_name", "The good one")
+        s.without(&model(PRO), "family")
+            .at(&model(PRO), "display_name", "The good one")
+            .at(&model(PRO), "context", 4321)
     })
     .await;
     let request = app.client.get(app.url("/v1/models"));
     let listed = Got::read(Anthropic.with_key(request, KEY)).await;
     assert!(listed.text.contains("The good one"), "{}", listed.text);
+    assert!(
+        listed.text.contains("\"max_input_tokens\":4321"),
+        "{}",
+        listed.text
+    );
 
     // In turn, and then always the first.
     let turns = async |app: &TestApp| {

@@ -136,8 +136,9 @@ impl Setup {
                 oauth.entry(key).or_insert_with(|| value.into());
             }
             // `SIM` stands for the simulator's address, which a test does not know beforehand.
-            if let Some(hosts) = table.get_mut("base_urls").and_then(Value::as_array_mut) {
-                for host in hosts {
+            for key in ["base_urls", "setup_urls"] {
+                let hosts = table.get_mut(key).and_then(Value::as_array_mut);
+                for host in hosts.into_iter().flatten() {
                     let text = host.as_str().unwrap().replace("SIM", sim);
                     *host = text.into();
                 }

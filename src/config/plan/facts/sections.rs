@@ -63,6 +63,7 @@ impl Maker<'_> {
             log_bodies,
             log_bodies_retention,
             orphan_retention,
+            history,
         } = state;
         let mut table = Table::default();
         table.set("path", self.file(path));
@@ -77,6 +78,7 @@ impl Maker<'_> {
         table.set("log_bodies", Fact::text(bodies));
         table.set("log_bodies_retention", Fact::time(*log_bodies_retention));
         table.set("orphan_retention", Fact::time(*orphan_retention));
+        table.set("history", Fact::count(u64::from(*history)));
         table
     }
 
