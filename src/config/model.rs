@@ -3,6 +3,7 @@
 mod admin;
 mod inert;
 mod keys;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use crate::wire::ThinkingOutput;
 pub use admin::{AdminToken, Role};
 pub use inert::{Inert, Written};
 pub use keys::{Group, Key, KeyValue, Limits};
+pub use secrets::{SecretRef, Secrets};
 
 /// The whole of agp.toml and its includes. Equal configs need no swap.
 #[derive(Debug, Clone, PartialEq)]
@@ -151,15 +153,6 @@ pub enum LogBodies {
     Errors,
     /// Everybody's.
     All,
-}
-
-/// `[secrets]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Secrets {
-    /// File of the age identity, as written (relative to the state dir).
-    pub identity: PathBuf,
-    /// More age recipients that can open what is sealed; each once.
-    pub recipients: Vec<String>,
 }
 
 /// How an account is picked among those that can serve.
@@ -302,19 +295,6 @@ pub struct OAuth {
     pub scopes: Vec<String>,
     /// Where the consent page leads back to.
     pub redirect_uri: String,
-}
-
-/// Where a secret is found. The value itself is read when a snapshot is built.
-#[derive(Debug, Clone, PartialEq)]
-pub enum SecretRef {
-    /// In the environment.
-    Env(String),
-    /// In a file, trimmed; path already joined to the folder of the file that names it.
-    File(PathBuf),
-    /// Sealed to the age identity: the text after `agp1:` is checked to be base64.
-    Sealed(String),
-    /// In clear.
-    Plain(Secret),
 }
 
 /// `[accounts.*]`.

@@ -680,30 +680,9 @@ async fn exercise(
         std::fs::write(folder.join("broken.toml"), &text).unwrap();
         checks(garden, folder, "broken.toml", &env).await;
     }
-    // The included file too, and the environment.
-    texts.write(folder);
-    let secret = garden.plant("secret in a broken included file");
-    std::fs::write(
-        folder.join("conf.d/more.toml"),
-        format!("{}x = \"{secret}\n", texts.included),
-    )
-    .unwrap();
-    garden.ask_with(folder, &["reload"], &env, "").await;
-    checks(garden, folder, "agp.toml", &env).await;
-    texts.write(folder);
-    let variable = garden.plant_odd("secret in a variable that is refused");
-    for name in [
-        "AGP__ADMIN__PASSWORD",
-        "AGP__ADMIN__NOPE",
-        "AGP__ADMIN__PASSWORD_HASH",
-        "AGP__SECRETS__RECIPIENTS",
-    ] {
-        let mut env = env.clone();
-        env.push((name, &variable));
-        checks(garden, folder, "agp.toml", &env).await;
-        garden.ask_with(folder, &["serve"], &env, "").await;
-    }
-    garden.ask_with(folder, &["reload"], &env, "").await;
+    included(garden, folder, texts, &env).await;
+    history(garden, folder, texts, &env).await;
+    import(garden, folder).await;
     garden
         .ask_with(folder, &["rotate", "--new-identity"], &env, "")
         .await;
@@ -735,6 +714,80 @@ async fn exercise(
     garden.ask_with(folder, &["state", "check"], &env, "").await;
     for file in ["data/agp.redb", "data/agp-log.redb", "backup.redb"] {
         garden.hear(file, std::fs::read(folder.join(file)).unwrap());
+    }
+}
+
+/// Mistakes in the included file, and in the environment.
+async fn included(garden: &mut Garden, folder: &Path, texts: &Texts, env: &[(&str, &str)]) {
+    texts.write(folder);
+    let secret = garden.plant("secret in a broken included file");
+    std::fs::write(
+        folder.join("conf.d/more.toml"),
+        format!("{}x = \"{secret}\n", texts.included),
+    )
+    .unwrap();
+    garden.ask_with(folder, &["reload"], env, "").await;
+    checks(garden, folder, "agp.toml", env).await;
+    texts.write(folder);
+    let variable = garden.plant_odd("secret in a variable that is refused");
+    for name in [
+        "AGP__ADMIN__PASSWORD",
+        "AGP__ADMIN__NOPE",
+        "AGP__ADMIN__PASSWORD_HASH",
+        "AGP__SECRETS__RECIPIENTS",
+    ] {
+        let mut env = env.to_vec();
+        env.push((name, &variable));
+        checks(garden, folder, "agp.toml", &env).await;
+        garden.ask_with(folder, &["serve"], &env, "").await;
+    }
+    garden.ask_with(folder, &["reload"], env, "").await;
+}
+
+/// What earlier generations were, and back to one of them.
+async fn history(garden: &mut Garden, folder: &Path, texts: &Texts, env: &[(&str, &str)]) {
+    for args in [
+        &["history"][..],
+        &["history", "--format", "json"],
+        &["diff", "1"],
+        &["diff", "1", "2"],
+        &["diff", "1", "2", "--format", "json"],
+        &["diff", "1", "--plan"],
+        &["rollback", "1"],
+        &["rollback", "2", "--yes-high"],
+        &["rollback", "1", "--yes-high"],
+    ] {
+        garden.ask_with(folder, args, env, "").await;
+    }
+    texts.write(folder);
+    garden.ask_with(folder, &["reload"], env, "").await;
+}
+
+/// Another gateway's file, with secrets in it.
+async fn import(garden: &mut Garden, folder: &Path) {
+    let (master, api) = (
+        garden.plant("another gateway's client key"),
+        garden.plant_odd("another gateway's API key"),
+    );
+    let yaml = format!(
+        "model_list:\n  - model_name: m\n    litellm_params:\n      model: gemini/x\n      api_key: {}\ngeneral_settings:\n  master_key: sk-{master}\n",
+        json!(api)
+    );
+    std::fs::write(folder.join("other.yaml"), yaml).unwrap();
+    for format in ["human", "json"] {
+        let out = format!("imported-{format}.toml");
+        let args = [
+            "import",
+            "--from",
+            "litellm",
+            "other.yaml",
+            "--out",
+            &out,
+            "--format",
+            format,
+        ];
+        garden.ask(folder, &args).await;
+        garden.hear(out.clone(), std::fs::read(folder.join(&out)).unwrap());
     }
 }
 

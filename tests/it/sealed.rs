@@ -340,7 +340,8 @@ fn named_by_gateway(folder: &Path) -> Option<Vec<String>> {
 
 #[tokio::test]
 async fn with_nothing_encrypted_the_identity_is_made_beside_a_running_gateway() {
-    let setup = Setup::new(&[]).set("openai", "thinking_output", "tags");
+    // The history is kept encrypted too.
+    let setup = Setup::new(&[]).set("state", "history", 0);
     let place = Place::new(setup, &json!({})).await;
     let serving = place.serve();
     place.ready().await;

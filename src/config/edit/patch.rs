@@ -293,7 +293,10 @@ mod tests {
             assert!(matches!(refused, NoPatch::Secret { .. }));
             assert!(!refused.to_string().contains("planted"));
         }
-        let sealed = old.replace("'planted'", "{ sealed = 'agp1:eA==' }");
+        let sealed = old.replace(
+            "'planted'",
+            "{ sealed = 'agp1:YWdlLWVuY3J5cHRpb24ub3JnL3YxCg==' }",
+        );
         let after = sealed.replace("eA", "eB");
         assert!(
             patch(

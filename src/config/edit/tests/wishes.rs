@@ -101,7 +101,7 @@ fn every_setting_is_set_and_taken_back() {
 
 #[test]
 fn a_secret_takes_each_of_its_forms_whatever_it_had() {
-    let sealed = "{ sealed = \"agp1:eA==\" }";
+    let sealed = "{ sealed = \"agp1:YWdlLWVuY3J5cHRpb24ub3JnL3YxCg==\" }";
     for line in [
         "api_key = 'planted'",
         "api_key = { env = 'A' }",
@@ -111,9 +111,16 @@ fn a_secret_takes_each_of_its_forms_whatever_it_had() {
     ] {
         let text = format!("\n[accounts.a]\nupstream = \"u\"\n{line} # hers\ntier = 2\n");
         let path = ["accounts", "a", "api_key"];
-        let now = after(&text, &[Intent::set(path, Literal::sealed("agp1:eA=="))]).unwrap();
+        let now = after(
+            &text,
+            &[Intent::set(
+                path,
+                Literal::sealed("agp1:YWdlLWVuY3J5cHRpb24ub3JnL3YxCg=="),
+            )],
+        )
+        .unwrap();
         assert!(
-            now.contains("agp1:eA==") && now.contains("tier = 2\n"),
+            now.contains("agp1:YWdlLWVuY3J5cHRpb24ub3JnL3YxCg==") && now.contains("tier = 2\n"),
             "{now}"
         );
         assert_eq!(now.lines().count(), text.lines().count(), "{now}");
@@ -127,7 +134,10 @@ fn a_secret_takes_each_of_its_forms_whatever_it_had() {
         name: "b".to_owned(),
         values: vec![
             ("upstream".to_owned(), "u".into()),
-            ("api_key".to_owned(), Literal::sealed("agp1:eA==")),
+            (
+                "api_key".to_owned(),
+                Literal::sealed("agp1:YWdlLWVuY3J5cHRpb24ub3JnL3YxCg=="),
+            ),
         ],
     };
     let now = after("", &[new]).unwrap();
