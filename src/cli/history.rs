@@ -66,7 +66,8 @@ fn table(value: &Value) -> String {
         rows.push([
             mark.to_owned(),
             cell(&entry["generation"]),
-            cell(&entry["at"]),
+            // To the second: people read it.
+            seconds(&cell(&entry["at"])),
             cell(&entry["who"]),
             cell(&entry["from"]),
             what,
@@ -88,6 +89,14 @@ fn table(value: &Value) -> String {
     out
 }
 
+/// A time without its fraction of a second.
+fn seconds(at: &str) -> String {
+    match at.split_once('.') {
+        Some((whole, _)) => format!("{whole}Z"),
+        None => at.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -97,15 +106,15 @@ mod tests {
     #[test]
     fn the_one_in_force_is_marked_and_nothing_moves_the_cursor() {
         let value = json!({"running": 11, "generations": [
-            {"generation": 11, "running": true, "at": "now", "who": "cli:0", "from": "socket",
+            {"generation": 11, "running": true, "at": "2027-01-01T00:00:00.05Z", "who": "cli:0", "from": "socket",
              "what": "set `accounts.a\u{1b}[2Jb.enabled`", "texts": true},
             {"generation": 9, "running": false, "at": "then", "who": "file", "from": "start", "what": "x", "texts": false},
         ]});
         assert_eq!(
             table(&value),
-            "   GENERATION  WHEN  WHO    FROM    WHAT\n\
-             *  11          now   cli:0  socket  set `accounts.a[2Jb.enabled`\n   \
-             9           then  file   start   x [texts not kept]\n"
+            "   GENERATION  WHEN                  WHO    FROM    WHAT\n\
+             *  11          2027-01-01T00:00:00Z  cli:0  socket  set `accounts.a[2Jb.enabled`\n   \
+             9           then                  file   start   x [texts not kept]\n"
         );
         assert!(table(&json!({"generations": []})).contains("no generation is kept"));
     }

@@ -117,9 +117,16 @@ impl<'a> Cx<'a> {
         self.report(diagnostic);
     }
 
-    /// Reports that `path` is missing, unless it is there but was blamed already.
+    /// Reports that `path` is missing, unless it is there, or under a misspelt name, and was blamed already.
     fn missing(&mut self, path: &KeyPath, help: &str) {
-        if !self.given(path) {
+        let misspelt = match path.0.split_last() {
+            Some((Seg::Key(key), table)) => self
+                .tree
+                .nearest(&KeyPath(table.to_vec()))
+                .has_misspelt(key),
+            _ => false,
+        };
+        if !misspelt && !self.given(path) {
             let diagnostic = self
                 .at(Code::Missing, path, format!("`{path}` is missing"))
                 .with_help(help.to_owned());

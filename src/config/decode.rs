@@ -274,7 +274,7 @@ fn describe(node: &Node, path: &KeyPath, problem: &Problem) -> Option<Diagnostic
         .at(node.value_place())
         .with_help(suggest::help(found, expected.iter().copied()).or_else(|| hint::of_key(path))),
         Problem::Missing(field) => {
-            if node.as_table().is_some_and(|t| t.contains_key(*field)) {
+            if node.as_table().is_some_and(|t| t.contains_key(*field)) || node.has_misspelt(field) {
                 return None;
             }
             let path = path.with(*field);

@@ -164,8 +164,12 @@ impl Shape {
     pub(crate) fn description(self) -> Option<String> {
         let text = self.get("description")?.as_str()?.trim_end_matches('.');
         let mut chars = text.chars();
-        let first = chars.next()?.to_lowercase();
-        Some(first.chain(chars).collect())
+        let first = chars.next()?;
+        // `SHA-256` keeps its capitals.
+        if chars.clone().next().is_some_and(char::is_uppercase) {
+            return Some(text.to_owned());
+        }
+        Some(first.to_lowercase().chain(chars).collect())
     }
 
     /// The default as TOML writes it; `None` where there is none or it depends on something.

@@ -12,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::config::diagnostic::Span;
 use crate::config::source::FileId;
+use crate::config::suggest;
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq)]
@@ -227,6 +228,17 @@ impl Node {
             }
         }
         node
+    }
+
+    /// Whether an unknown key of this table is probably meant to be this one. Then it is not missing besides.
+    pub(crate) fn has_misspelt(&self, key: &str) -> bool {
+        self.entries()
+            .any(|(name, node)| match &*node.problem.borrow() {
+                Some(Problem::UnknownKey(known)) => {
+                    suggest::nearest(name, known.iter().copied()) == Some(key)
+                }
+                _ => false,
+            })
     }
 }
 

@@ -47,6 +47,16 @@ struct Promised {
 }
 
 impl Promised {
+    /// How many rotated tokens were used.
+    fn used(&self) -> usize {
+        self.rotations.iter().map(|(_, used)| used).sum()
+    }
+
+    /// Whether there is something of each kind to be lost: rows, rotations, and bob's quota.
+    fn is_enough(&self, kills: usize) -> bool {
+        self.answered.len() > 5 * kills && self.used() > 0 && self.limited.is_some()
+    }
+
     /// Takes in what the upstream saw of a life.
     fn note(&mut self, place: &Place) {
         let seen = place.sim.requests();
@@ -157,7 +167,10 @@ async fn nothing_promised_is_lost_when_the_gateway_is_killed() {
     let place = Place::new(Setup::new(&names).unlimited(), &rules).await;
     let data = place.path().join("data");
     let mut promised = Promised::default();
-    for n in 0..kills {
+    // On a busy machine a life may end before anything was promised: then there are more of them.
+    let mut n = 0;
+    while n < kills || !promised.is_enough(kills) {
+        assert!(n < 3 * kills + 20, "in {n} lives too little was promised");
         let random = getrandom::u64().unwrap() % 700;
         let life = Duration::from_millis(random + if n % 2 == 0 { 0 } else { 1000 });
         let killed = live(&place, n, life, &mut promised).await;
@@ -170,10 +183,9 @@ async fn nothing_promised_is_lost_when_the_gateway_is_killed() {
         promised.slowest = promised.slowest.max(took);
         promised.check(&store, &store.load().unwrap(), killed);
         store.close().await;
+        n += 1;
     }
-    let used: usize = promised.rotations.iter().map(|(_, used)| used).sum();
+    let used = promised.used();
     let (rows, slowest) = (promised.answered.len(), promised.slowest);
-    println!("{kills} kills: {rows} rows, {used} rotations used, opened in {slowest:?} at most");
-    assert!(rows > 5 * kills && used > 0);
-    assert!(promised.limited.is_some(), "bob was asked");
+    println!("{n} kills: {rows} rows, {used} rotations used, opened in {slowest:?} at most");
 }

@@ -577,6 +577,34 @@ fn an_error_leaves_no_config_and_a_warning_does() {
 }
 
 #[test]
+fn a_misspelt_key_is_not_missing_besides() {
+    for (text, key) in [
+        (
+            "[accounts.a]\nupstrem = \"u\"\nrefresh_token = { env = \"A\" }\n",
+            "accounts.a.upstrem",
+        ),
+        (
+            "[accounts.a]\nupstream = \"u\"\nrefresh_tokn = { env = \"A\" }\n",
+            "accounts.a.refresh_tokn",
+        ),
+        ("[keys.k]\nsha265 = \"00\"\n", "keys.k.sha265"),
+        ("[models.m]\nrouet = [\"u/m\"]\n", "models.m.rouet"),
+        (
+            "[server]\ntls = { crt = \"a\", key = \"b\" }\n",
+            "server.tls.crt",
+        ),
+    ] {
+        let loaded = loaded(&format!(
+            "version = 1\n[upstreams.u]\nkind = \"antigravity\"\noauth = {{ client_id = \"x\", client_secret = {{ env = \"S\" }} }}\n{text}"
+        ));
+        let found = findings(&loaded);
+        let keys: Vec<&str> = found.iter().map(|d| d.key.as_str()).collect();
+        assert_eq!(keys, [key]);
+        assert!(loaded.config.is_none());
+    }
+}
+
+#[test]
 fn twenty_mistakes_are_twenty_findings() {
     let text = r#"
 version = 2
