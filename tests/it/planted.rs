@@ -682,6 +682,7 @@ async fn exercise(
     }
     included(garden, folder, texts, &env).await;
     history(garden, folder, texts, &env).await;
+    patches(garden, folder, texts, &env).await;
     import(garden, folder).await;
     garden
         .ask_with(folder, &["rotate", "--new-identity"], &env, "")
@@ -759,6 +760,31 @@ async fn history(garden: &mut Garden, folder: &Path, texts: &Texts, env: &[(&str
     ] {
         garden.ask_with(folder, args, env, "").await;
     }
+    texts.write(folder);
+    garden.ask_with(folder, &["reload"], env, "").await;
+}
+
+/// Edits where nothing may be saved: each answer is a patch, or says why there is none.
+async fn patches(garden: &mut Garden, folder: &Path, texts: &Texts, env: &[(&str, &str)]) {
+    let text = texts
+        .root
+        .replace("[admin]\n", "[admin]\nwrite_back = false\n");
+    assert_ne!(text, texts.root);
+    std::fs::write(folder.join("agp.toml"), text).unwrap();
+    garden.ask_with(folder, &["reload"], env, "").await;
+    let mut patched = false;
+    for args in [
+        &["account", "disable", "plain"][..],
+        &["account", "disable", "plain", "--json"],
+        &["account", "disable", "refused"],
+        &["rollback", "1", "--yes-high"],
+    ] {
+        patched |= garden
+            .ask_with(folder, args, env, "")
+            .await
+            .contains("git apply");
+    }
+    assert!(patched, "no edit was answered with a patch");
     texts.write(folder);
     garden.ask_with(folder, &["reload"], env, "").await;
 }
