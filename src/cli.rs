@@ -25,6 +25,7 @@ pub mod reload;
 pub mod rollback;
 pub mod rotate;
 pub mod running;
+mod saving;
 pub mod schema;
 pub mod seal;
 pub mod sealing;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::cli::{FAILED, validate};
+use crate::cli::{FAILED, saving, validate};
+use crate::config::edit::Change;
 use crate::config::format::format;
 use crate::config::source::{Files, MAX_FILE};
 
@@ -58,7 +59,7 @@ pub fn run(
             }
             Ok(true) => writeln!(out, "formatted {}", path.display())?,
             Err(message) => {
-                writeln!(err, "error: `{}`: {message}", path.display())?;
+                writeln!(err, "error: {message}")?;
                 code = 1;
             }
         }
@@ -68,36 +69,27 @@ pub fn run(
 
 /// Whether the file changes, or under `check` would.
 fn one(path: &Path, check: bool) -> Result<bool, String> {
-    let size = std::fs::metadata(path).map_err(|e| e.to_string())?.len();
+    let of = |why: &dyn std::fmt::Display| format!("`{}`: {why}", path.display());
+    let size = std::fs::metadata(path).map_err(|e| of(&e))?.len();
     if size > MAX_FILE {
-        return Err(format!("it has more than {} MiB", MAX_FILE >> 20));
+        let why = format!("it has more than {} MiB", MAX_FILE >> 20);
+        return Err(of(&why));
     }
-    let text = std::fs::read_to_string(path).map_err(|e| e.to_string())?;
-    let formatted = format(&text).map_err(|e| e.to_string())?;
+    let text = std::fs::read_to_string(path).map_err(|e| of(&e))?;
+    let formatted = format(&text).map_err(|e| of(&e))?;
     let changes = formatted != text;
     if changes && !check {
-        replace(path, &text, &formatted).map_err(|e| format!("can't be written: {e}"))?;
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let change = Change {
+            path: path.to_owned(),
+            before: text,
+            after: formatted,
+        };
+        saving::save(&change, folder.unwrap_or(Path::new("."))).map_err(|e| e.to_string())?;
     }
     Ok(changes)
-}
-
-/// Puts the new text in the place of the old one: whole or not at all, links followed, the mode kept. A file that has changed
-/// since it was read is left alone.
-fn replace(path: &Path, old: &str, new: &str) -> io::Result<()> {
-    let path = path.canonicalize()?;
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    let mut file = tempfile::Builder::new()
-        .prefix(".agp-fmt")
-        .tempfile_in(folder)?;
-    file.write_all(new.as_bytes())?;
-    file.as_file()
-        .set_permissions(std::fs::metadata(&path)?.permissions())?;
-    file.as_file().sync_all()?;
-    if std::fs::read_to_string(&path)? != old {
-        return Err(io::Error::other("it changed in the meantime"));
-    }
-    file.persist(&path).map_err(|e| e.error)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,18 +1,16 @@
 //! What `agp seal`, `agp unseal` and `agp rotate` know of the files, the identity and the store.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::cli::{Failed, UNREACHABLE, ask, serve};
+use crate::cli::{Failed, UNREACHABLE, ask, saving, serve};
 use crate::config::model::SecretRef;
 use crate::config::seal::{Identity, SealError, may_create, named, named_in};
 use crate::config::source::Files;
-use crate::config::write::{self, Keeper};
 use crate::config::{self, Loaded, Sealing, edit, render, secret};
 use crate::runtime::controller::Places;
 use crate::server::socket;
@@ -176,17 +174,8 @@ impl Shop {
     /// # Errors
     /// The first file that can't be saved; those before it are.
     pub fn save(&self, changes: &[edit::Change]) -> Result<(), Failed> {
-        let folder = self.state();
         for change in changes {
-            let keeper = Kept {
-                folder: &folder,
-                change,
-                file: parking_lot::Mutex::default(),
-            };
-            let (old, new) = (change.before.as_bytes(), change.after.as_bytes());
-            write::save(&change.path, old, new, &keeper).map_err(|e| e.to_string())?;
-            // All is well: nobody needs it.
-            drop(keeper.file.lock().take());
+            saving::save(change, &self.state()).map_err(|e| e.to_string())?;
         }
         Ok(())
     }
@@ -215,34 +204,4 @@ fn broken(files: &Files, loaded: &Loaded) -> Failed {
     let errors = errors.filter(|d| d.severity == config::diagnostic::Severity::Error);
     let lines: Vec<String> = errors.map(|d| render::line(files, d)).collect();
     format!("the files have errors:\n{}", lines.join("\n")).into()
-}
-
-/// The old text of a file that can only be written in place: beside the state for as long as that takes, and from then on
-/// where it fails.
-struct Kept<'a> {
-    folder: &'a Path,
-    change: &'a edit::Change,
-    file: parking_lot::Mutex<Option<tempfile::TempPath>>,
-}
-
-impl Drop for Kept<'_> {
-    fn drop(&mut self) {
-        if let Some(file) = self.file.get_mut().take() {
-            let _ = file.keep();
-        }
-    }
-}
-
-impl Keeper for Kept<'_> {
-    fn keep(&self) -> io::Result<()> {
-        let name = self.change.path.file_name().unwrap_or_default();
-        let mut file = tempfile::Builder::new()
-            .prefix(&format!("before-edit-{}-", name.to_string_lossy()))
-            .tempfile_in(self.folder)?;
-        io::Write::write_all(&mut file, self.change.before.as_bytes())?;
-        file.as_file().sync_all()?;
-        std::fs::File::open(self.folder)?.sync_all()?;
-        *self.file.lock() = Some(file.into_temp_path());
-        Ok(())
-    }
 }

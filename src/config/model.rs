@@ -75,7 +75,7 @@ pub struct Server {
     pub drain_timeout: Duration,
     /// With which certificate and key HTTPS is spoken; `None`: plain HTTP.
     pub tls: Option<Tls>,
-    /// Where `/metrics` is served to whoever connects; `None`: on the admin socket only.
+    /// Where `/metrics` is served to whoever connects; `None`: on the admin socket, and to tokens of the admin API.
     pub metrics: Option<SocketAddr>,
 }
 
