@@ -227,59 +227,68 @@ async fn the_configured_proxy_is_used() {
     assert!(proxy.seen()[0].headers.contains_key("proxy-authorization"));
 }
 
-/// `openssl` with these arguments in this folder.
-fn openssl(folder: &std::path::Path, line: &str) -> std::process::Command {
-    let mut command = std::process::Command::new("openssl");
-    command
-        .args(line.split(' '))
-        .current_dir(folder)
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null());
-    command
+/// A certificate authority, and a server's certificate of it, both as PEM, with that server's key.
+fn authority() -> (String, String, String) {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+
+    let (key, own) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root = params.self_signed(&key).unwrap();
+    let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let leaf = leaf.signed_by(&own, &Issuer::new(params, key)).unwrap();
+    (root.pem(), leaf.pem(), own.serialize_pem())
 }
 
 #[tokio::test]
 async fn the_configured_authority_is_trusted() {
-    use std::io::BufRead as _;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+    use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use tokio_rustls::rustls::{ServerConfig, crypto::aws_lc_rs};
 
+    let (root, cert, key) = authority();
     let folder = tempfile::tempdir().unwrap();
-    let new = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
-    let made = [
-        format!("{new} -keyout ca.key -out ca.pem -subj /CN=authority"),
-        format!(
-            "{new} -keyout key.pem -out cert.pem -subj /CN=localhost -CA ca.pem -CAkey ca.key \
-             -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE"
-        ),
-    ];
-    for line in made {
-        let made = openssl(folder.path(), &line).status();
-        if !made.is_ok_and(|status| status.success()) {
-            println!(
-                "SKIPPED: the_configured_authority_is_trusted: openssl makes no certificates here"
-            );
-            return;
-        }
-    }
-    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    std::fs::write(folder.path().join("ca.pem"), root).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from_pem_slice(cert.as_bytes()).unwrap()],
+            PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap(),
+        )
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = socket.local_addr().unwrap().port();
-    drop(socket);
-    let line = format!("s_server -accept 127.0.0.1:{port} -cert cert.pem -key key.pem -www");
-    let mut serving = openssl(folder.path(), &line).spawn().unwrap();
-    let told = std::io::BufReader::new(serving.stdout.take().unwrap());
-    let mut told = told.lines().map_while(Result::ok);
-    assert!(told.any(|line| line == "ACCEPT"), "it does not serve");
+    let serving = async {
+        loop {
+            let (stream, _) = socket.accept().await.unwrap();
+            // Who does not trust it ends the handshake.
+            if let Ok(mut stream) = acceptor.accept(stream).await {
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                stream.write_all(answer).await.unwrap();
+                let _ = stream.shutdown().await;
+            }
+        }
+    };
 
     let url = format!("https://localhost:{port}/");
     let mut settings = upstream(&[]);
     let stranger = HttpClients::new().get(&settings).unwrap();
     settings.ca_file = Some(folder.path().join("ca.pem"));
     let client = HttpClients::new().get(&settings).unwrap();
-    let answers = [stranger, client].map(|client| client.get(&url).send());
-    let [strange, trusted] = answers;
-    let (strange, trusted) = (strange.await, trusted.await);
-    serving.kill().unwrap();
-    serving.wait().unwrap();
+    let asking = async {
+        (
+            stranger.get(&url).send().await,
+            client.get(&url).send().await,
+        )
+    };
+    let (strange, trusted) = tokio::select! {
+        answers = asking => answers,
+        () = serving => unreachable!("it serves for ever"),
+    };
     assert!(strange.is_err(), "anybody is trusted");
     assert_eq!(trusted.unwrap().status(), 200);
 }
