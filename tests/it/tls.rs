@@ -128,6 +128,72 @@ async fn a_renewed_certificate_is_used_from_the_next_connection_on() {
     assert_eq!(models(&app, &old).await, None);
 }
 
+/// Twenty renewals under load: nobody who trusts the authority notices, and the stream that was open before the first is whole.
+#[tokio::test]
+async fn twenty_renewals_fail_no_request() {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root = Pair {
+        cert: params.self_signed(&key).unwrap().pem(),
+        key: String::new(),
+    };
+    let issuer = Issuer::new(params, key);
+    let renewed = || {
+        let own = KeyPair::generate().unwrap();
+        let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        Pair {
+            cert: leaf.signed_by(&own, &issuer).unwrap().pem(),
+            key: own.serialize_pem(),
+        }
+    };
+    let script = json!({
+        "rules": [{"times": 1, "do": {"text": "abcd", "chunks": 2, "pause_until_released": true}}],
+        "text": "ok",
+    });
+    let setup = Setup::new(&["alice"]).unlimited();
+    let setup = setup.upstream("idle_timeout", "10m");
+    let mut app = TestApp::start(setup, script).await;
+    renewed().put(app.dir.path());
+    app.setup = encrypted(app.setup.clone());
+    app.save();
+    let runtime = std::sync::Arc::clone(app.runtime());
+    until("the reload", || runtime.snapshot().generation == 2).await;
+
+    let client = root.client();
+    let url = format!(
+        "https://localhost:{}/v1/chat/completions",
+        app.gateway().addr().unwrap().port()
+    );
+    let asking = |stream: bool| {
+        let body = json!({ "model": "gemini-2.5-flash", "stream": stream, "messages": [{ "role": "user", "content": "hi" }] });
+        client.post(&url).bearer_auth(KEY).body(body.to_string())
+    };
+    let mut long = asking(true).send().await.unwrap();
+    let mut said = long.chunk().await.unwrap().unwrap().to_vec();
+    for n in 0..20 {
+        let pair = renewed();
+        let applied = runtime.metrics().applied.get();
+        // The files come one after the other, as any tool writes them.
+        pair.put(app.dir.path());
+        // Under load until the new one is in force.
+        while runtime.metrics().applied.get() == applied {
+            let answer = asking(false).send().await.unwrap();
+            assert_eq!(answer.status(), 200, "renewal {n}");
+        }
+        until("the renewal", || runtime.reload.lock().errors.is_empty()).await;
+        assert_eq!(asking(false).send().await.unwrap().status(), 200);
+    }
+    assert_eq!(runtime.snapshot().generation, 2, "the revision is the same");
+    app.sim.release();
+    while let Some(piece) = within("the rest", long.chunk()).await.unwrap() {
+        said.extend_from_slice(&piece);
+    }
+    assert!(said.ends_with(b"data: [DONE]\n\n"));
+}
+
 #[tokio::test]
 async fn what_is_no_certificate_or_key_is_refused_and_named() {
     let good = pair(&["localhost"]);
