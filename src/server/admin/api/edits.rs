@@ -13,14 +13,14 @@ use crate::config::plan::Plan;
 #[serde(deny_unknown_fields)]
 pub struct Edit {
     /// What to change, in order; 1 to 10,000.
-    pub changes: Vec<Change>,
+    pub changes: Vec<Wanted>,
 }
 
 /// One change. A value is JSON for what the file has as TOML: a date is a text; `{"secret": "..."}` is a secret in clear,
 /// which the file gets sealed; `{"env": "NAME"}` and `{"file": "path"}` are written as they are.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Change {
+pub enum Wanted {
     /// A value, where there is one or none.
     Set {
         /// Keys from the root, such as `["routing", "strategy"]`.

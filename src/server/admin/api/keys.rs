@@ -7,7 +7,6 @@ use crate::server::admin::api::edits::Edited;
 
 /// What money may be spent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Budget {
     /// In US dollars.
     pub usd: f64,
