@@ -74,6 +74,7 @@ fn caller(stream: &UnixStream) -> Caller {
         name: format!("cli:{}", user.unwrap_or_else(|_| "unknown".to_owned())),
         from: None,
         role: Role::Write,
+        how: admin::How::Socket,
     }
 }
 

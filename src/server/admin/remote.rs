@@ -16,7 +16,7 @@ use warp::reply::Response;
 
 use crate::base::error::ErrorKind;
 use crate::config::model::{Admin, Config, Role};
-use crate::server::admin::{self, Caller, Refusal};
+use crate::server::admin::{self, Caller, Done, How, Refusal};
 use crate::server::auth::bearer;
 use crate::server::{Gateway, body, metrics};
 
@@ -86,15 +86,13 @@ pub async fn operation<B: Buf>(
                     _ => Refusal::mistake(error.message),
                 })?;
         let Asked { method, uri, .. } = asked;
-        tokio::task::spawn_blocking(move || admin::run(&gateway, caller, &method, &uri, body))
-            .await
-            .unwrap_or_else(|_| Err(Refusal::failed()))
+        admin::answer(gateway, caller, &method, &uri, body).await
     };
-    let (status, body) = match done.await {
-        Ok(value) => (StatusCode::OK, value.to_string()),
-        Err(refusal) => (refusal.status, refusal.body()),
-    };
-    told(status, body)
+    match done.await {
+        Ok(Done::Value(value)) => told(StatusCode::OK, value.to_string()),
+        Ok(Done::Response(response)) => *response,
+        Err(refusal) => told(refusal.status, refusal.body()),
+    }
 }
 
 /// Answers a scrape of the metrics.
@@ -156,6 +154,7 @@ fn allowed(gateway: &Gateway, asked: &Asked) -> Result<Caller, Refusal> {
         name: format!("token:{name}"),
         from: asked.peer.map(|peer| peer.0.ip()),
         role,
+        how: How::Token,
     })
 }
 
