@@ -2,6 +2,10 @@
 import createClient from "openapi-fetch";
 
 import type { paths } from "./schema";
+import type { SessionPaths } from "./session";
+
+/** Every path, as the OpenAPI document has it. */
+export type Paths = paths & Omit<SessionPaths, keyof paths>;
 
 export const BASE = "/admin/api/v1";
 
@@ -108,7 +112,7 @@ async function refusal(response: Response): Promise<ApiError> {
 }
 
 /** The typed client, made from the OpenAPI document: `await call(api.GET("/session"))`. */
-export const api = createClient<paths>({ baseUrl: BASE, fetch: send });
+export const api = createClient<Paths>({ baseUrl: BASE, fetch: send });
 
 /** The data of an answer; rejects with `ApiError`. */
 export async function call<T>(answer: Promise<{ data?: T; error?: unknown; response: Response }>): Promise<Exclude<T, undefined>> {

@@ -1,38 +1,38 @@
 import type { QueryClient } from "@tanstack/vue-query";
-import { onScopeDispose, readonly, ref } from "vue";
+import { onScopeDispose, readonly, ref, shallowReadonly, shallowRef } from "vue";
 
 import { BASE } from "@/api/client";
+import type { Events } from "@/api/types";
 
 import { useSession } from "./useSession";
 
 /** `off`: not signed in. `lost`: what is shown may be old. */
 export type Connection = "off" | "opening" | "open" | "lost";
 
-export interface GatewayEvent {
-  topic: string;
-  data: unknown;
-}
+type Handlers = { [E in keyof Events]?: (data: Events[E]) => void };
 
-/**
- * Which queries a topic makes old: the first parts of their keys. A query's key begins with its topic, so a topic that is
- * not listed here makes old the queries of its own name.
- */
-const OLD: Record<string, string[]> = {
-  accounts: ["accounts", "overview", "status"],
-  keys: ["keys", "overview"],
-  config: ["config", "history", "status", "accounts", "keys", "models", "overview"],
-  models: ["models"],
-  logs: ["overview"],
-  store: ["status", "overview"],
+/** Which queries an event makes old: the first part of their keys. A query's key begins with the area that it shows. */
+const OLD: { [E in keyof Events]?: string[] } = {
+  accounts: ["accounts", "overview", "oauth"],
+  attention: ["overview"],
+  job: ["jobs"],
 };
-/** Asked for by the shell at all times. */
-const ALWAYS = ["accounts", "keys", "config", "models", "store"];
+const NAMES: (keyof Events)[] = ["hello", "config", "requests", "accounts", "job", "live", "attention", "ended"];
+/** A burst of changes is one reload. */
+const GATHER = 400;
 
 const connection = ref<Connection>("off");
 const since = ref<number | null>(null);
-const topics = new Map<string, number>();
-const handlers = new Set<{ topics: ReadonlySet<string>; run: (event: GatewayEvent) => void }>();
+const hello = shallowRef<Events["hello"] | null>(null);
+const config = shallowRef<Events["config"] | null>(null);
+const live = shallowRef<Events["live"] | null>(null);
+const attention = shallowRef<Events["attention"] | null>(null);
+/** Another version runs than the one that this page came from. */
+const outdated = ref(false);
+
+const handlers = new Set<Handlers>();
 let source: EventSource | null = null;
+let withRequests = false;
 let client: QueryClient | null = null;
 let wanted = false;
 let failures = 0;
@@ -40,18 +40,14 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 let pending: ReturnType<typeof setTimeout> | undefined;
 const stale = new Set<string>();
 
-function asked(): string[] {
-  return [...new Set([...ALWAYS, ...topics.keys()])].sort();
-}
-
 function open(): void {
   clearTimeout(timer);
   source?.close();
   source = null;
   if (!wanted) return;
   if (connection.value === "off") connection.value = "opening";
-  const list = asked();
-  const stream = new EventSource(`${BASE}/events?topics=${list.join(",")}`);
+  withRequests = [...handlers].some((handler) => handler.requests !== undefined);
+  const stream = new EventSource(`${BASE}/events${withRequests ? "?topics=requests" : ""}`);
   source = stream;
   stream.onopen = () => {
     const missed = connection.value === "lost";
@@ -62,22 +58,24 @@ function open(): void {
     if (missed) void client?.invalidateQueries();
   };
   stream.onerror = () => {
-    if (source !== stream) return;
-    stream.close();
-    source = null;
-    lost();
+    if (source === stream) drop();
   };
-  for (const topic of list) {
-    stream.addEventListener(topic, (event: MessageEvent<string>) => told(topic, event.data));
+  for (const name of NAMES) {
+    stream.addEventListener(name, (event: MessageEvent<string>) => {
+      if (source === stream) told(name, event.data);
+    });
   }
 }
 
 /** The browser's own way of trying again gives up at a refusal and doesn't slow down, so this one is ours. */
-function lost(): void {
+function drop(): void {
+  source?.close();
+  source = null;
   if (connection.value !== "lost") since.value = Date.now();
   connection.value = "lost";
   failures += 1;
-  const wait = Math.min(30_000, 500 * 2 ** Math.min(failures, 6)) * (0.75 + Math.random() / 2);
+  const wait = Math.min(30_000, 500 * 2 ** Math.min(failures - 1, 6)) * (0.75 + Math.random() / 2);
+  clearTimeout(timer);
   timer = setTimeout(() => void retry(), wait);
 }
 
@@ -88,36 +86,58 @@ async function retry(): Promise<void> {
     // A session that is over ends here instead of asking for ever.
     if (!(await useSession().renew())) return;
   } catch {
-    lost();
+    drop();
     return;
   }
   open();
 }
 
-function told(topic: string, text: string): void {
-  let data: unknown = null;
-  try {
-    data = JSON.parse(text);
-  } catch {
-    // Then the topic alone tells enough.
-  }
-  for (const key of OLD[topic] ?? [topic]) stale.add(key);
-  // A burst of changes is one reload.
+function age(keys: string[]): void {
+  for (const key of keys) stale.add(key);
   pending ??= setTimeout(() => {
     pending = undefined;
-    for (const key of stale) void client?.invalidateQueries({ queryKey: [key] });
+    const all = stale.has("*");
+    // Log rows stay as they are: what is new comes with `requests`.
+    if (all) void client?.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== "requests" });
+    else for (const key of stale) void client?.invalidateQueries({ queryKey: [key] });
     stale.clear();
-  }, 150);
-  for (const handler of handlers) if (handler.topics.has(topic)) handler.run({ topic, data });
+  }, GATHER);
 }
 
-/** Called by the shell when somebody is signed in, and when nobody is any more. */
+function told(name: keyof Events, text: string): void {
+  const data = JSON.parse(text) as Events[typeof name];
+  remember({ [name]: data });
+  age(OLD[name] ?? []);
+  for (const handler of handlers) (handler[name] as ((data: unknown) => void) | undefined)?.(data);
+}
+
+function remember(event: Partial<Events>): void {
+  if (event.hello) {
+    const before = hello.value;
+    hello.value = event.hello;
+    if (before !== null && before.version !== event.hello.version) outdated.value = true;
+    if (before !== null && before.started !== event.hello.started) age(["*"]);
+    remember({ config: event.hello.config });
+  }
+  if (event.config) {
+    const before = config.value;
+    config.value = event.config;
+    // Any view may show what the files say.
+    if (before !== null && JSON.stringify(before) !== JSON.stringify(event.config)) age(["*"]);
+  }
+  if (event.live) live.value = event.live;
+  if (event.attention) attention.value = event.attention;
+  if (event.ended) drop();
+}
+
+/** Called by the shell when somebody is signed in. */
 export function connect(queries: QueryClient): void {
   client = queries;
   wanted = true;
   if (source === null) open();
 }
 
+/** Called by the shell when nobody is any more. */
 export function disconnect(): void {
   wanted = false;
   clearTimeout(timer);
@@ -126,6 +146,7 @@ export function disconnect(): void {
   failures = 0;
   since.value = null;
   connection.value = "off";
+  for (const state of [hello, config, live, attention]) state.value = null;
 }
 
 addEventListener("online", () => void retry());
@@ -134,25 +155,27 @@ document.addEventListener("visibilitychange", () => {
 });
 
 /**
- * The page's one event stream. Queries are made old by it without further ado; `run` is for views that use the events
- * themselves (a live tail). Topics beyond the shell's are subscribed while the caller lives.
+ * The page's one event stream. Queries are made old by it without further ado. `on` is for views that use events themselves:
+ * `useEvents({ job: (job) => … })`, for as long as the caller lives; `requests` are sent only while somebody asks for them.
  */
-export function useEvents(list: string[] = [], run?: (event: GatewayEvent) => void) {
-  if (list.length > 0) {
-    const before = asked().join();
-    for (const topic of list) topics.set(topic, (topics.get(topic) ?? 0) + 1);
-    if (wanted && asked().join() !== before) open();
-    const handler = run ? { topics: new Set(list), run } : null;
-    if (handler) handlers.add(handler);
-    onScopeDispose(() => {
-      if (handler) handlers.delete(handler);
-      for (const topic of list) {
-        const users = (topics.get(topic) ?? 1) - 1;
-        if (users > 0) topics.set(topic, users);
-        // The stream stays as it is: an event too many does no harm, opening it anew might lose one.
-        else topics.delete(topic);
-      }
-    });
+export function useEvents(on?: Handlers) {
+  if (on) {
+    handlers.add(on);
+    if (on.requests && wanted && !withRequests && source !== null) open();
+    // The stream stays as it is then: an event too many does no harm, opening it anew might lose one.
+    onScopeDispose(() => handlers.delete(on));
   }
-  return { connection: readonly(connection), since: readonly(since), retry: () => void retry() };
+  return {
+    connection: readonly(connection),
+    /** When the connection was lost. */
+    since: readonly(since),
+    retry: () => void retry(),
+    hello: shallowReadonly(hello),
+    /** The configuration in force, with the revision that edits are asked with. */
+    config: shallowReadonly(config),
+    /** This moment: calls under way, waiting, a minute's requests and tokens. */
+    live: shallowReadonly(live),
+    attention: shallowReadonly(attention),
+    outdated: readonly(outdated),
+  };
 }
