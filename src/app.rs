@@ -23,6 +23,7 @@ use crate::dispatch::replay::Replay;
 use crate::runtime::controller::{self, Controller, Message, Places, Read, Surroundings};
 use crate::runtime::registry::Registry;
 use crate::runtime::{Runtime, jobs};
+use crate::server::admin::Shared;
 use crate::server::listener::{Bound, Listener};
 use crate::server::{Gateway, admin_listener_routes, metrics_route, routes, socket, tls};
 use crate::store::{Retention, Store};
@@ -147,6 +148,7 @@ impl App {
             public: Arc::default(),
             metrics: Arc::default(),
             admin: Arc::default(),
+            shared: Shared::default(),
         });
         let [listener, metrics, admin] = listeners(&gateway, &tasks);
         let outside = Outside {

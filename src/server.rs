@@ -10,6 +10,7 @@ pub mod probe;
 pub mod reply;
 mod session;
 pub mod socket;
+mod survey;
 pub mod tls;
 
 use std::convert::Infallible;
@@ -45,6 +46,8 @@ pub struct Gateway {
     pub metrics: Arc<Door>,
     /// Where the admin API is, if not where clients connect.
     pub admin: Arc<Door>,
+    /// What admin operations share.
+    pub shared: admin::Shared,
 }
 
 /// The one route of the listener of `server.metrics`: open to whoever connects, which is why it has an address of its own.
