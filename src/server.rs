@@ -10,6 +10,7 @@ pub mod probe;
 pub mod reply;
 mod session;
 pub mod socket;
+mod survey;
 pub mod tls;
 
 use std::convert::Infallible;
@@ -48,6 +49,8 @@ pub struct Gateway {
     pub metrics: Arc<Door>,
     /// Where the admin API is, if not where clients connect.
     pub admin: Arc<Door>,
+    /// What admin operations share.
+    pub shared: admin::Shared,
 }
 
 impl Gateway {
@@ -65,6 +68,7 @@ impl Gateway {
             public: Arc::default(),
             metrics: Arc::default(),
             admin: Arc::default(),
+            shared: admin::Shared::default(),
         }
     }
 }
