@@ -5,6 +5,7 @@ pub mod auth;
 pub mod body;
 pub mod front;
 pub mod listener;
+pub mod login;
 pub mod metrics;
 pub mod probe;
 pub mod reply;
@@ -29,6 +30,7 @@ use crate::dispatch::Dispatcher;
 use crate::runtime::controller::Message;
 use crate::server::admin::remote::{self, Asked, At};
 use crate::server::listener::Door;
+use crate::server::login::Login;
 use crate::wire::front::Front;
 
 /// What handlers need.
@@ -45,6 +47,8 @@ pub struct Gateway {
     pub metrics: Arc<Door>,
     /// Where the admin API is, if not where clients connect.
     pub admin: Arc<Door>,
+    /// Signing in at the panel.
+    pub login: Login,
 }
 
 /// The one route of the listener of `server.metrics`: open to whoever connects, which is why it has an address of its own.

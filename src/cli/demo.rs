@@ -102,11 +102,18 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 fn config(listen: SocketAddr, upstream: &str, key: &str) -> String {
+    // No password is made up for it: where other machines reach it there is no panel.
+    let admin = if listen.ip().is_loopback() {
+        ""
+    } else {
+        "[admin]\nenabled = false\n\n"
+    };
     let models = EXAMPLE.find("\n[models.").map_or("", |at| &EXAMPLE[at..]);
     format!(
         "# made by `agp demo` for this run\n\
          version = 1\n\n\
          [server]\nlisten = \"{listen}\"\n\n\
+         {admin}\
          [log]\nlevel = \"error\"\n\n\
          [routing]\ndefault_model = \"gemini-2.5-flash\"\nmax_concurrent_per_account = 4\nmax_concurrent_per_model = 0\n\n\
          {upstream}\n\

@@ -1,6 +1,8 @@
 //! The admin operations: one table. The Unix socket and HTTP with a token lead to it.
 
 mod accounts;
+pub mod api;
+mod caller;
 mod edits;
 mod explain;
 mod history;
@@ -10,11 +12,12 @@ mod pick;
 mod plan;
 mod refusal;
 pub mod remote;
+pub(in crate::server) mod session;
 mod state;
 mod status;
+mod who;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::{Method, StatusCode, Uri};
@@ -24,18 +27,9 @@ use serde_json::Value;
 use crate::config::model::Role;
 use crate::server::Gateway;
 
-pub use refusal::Refusal;
-
-/// Who asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// `cli:<uid>` over the socket, else `token:<name>`.
-    pub name: String,
-    /// The address that it asks from; `None` over the socket.
-    pub from: Option<IpAddr>,
-    /// What it may do.
-    pub role: Role,
-}
+pub use caller::{Caller, How};
+pub use refusal::{FieldFault, Refusal};
+pub use who::still_allowed;
 
 /// One operation.
 pub struct Operation {

@@ -23,6 +23,7 @@ async fn asked(app: &TestApp, path: &str) -> Result<Value, admin::Refusal> {
         name: "cli:0".to_owned(),
         from: None,
         role: Role::Write,
+        how: admin::How::Socket,
     };
     let uri = format!("{}{path}", admin::BASE).parse().unwrap();
     tokio::task::spawn_blocking(move || {

@@ -290,6 +290,7 @@ async fn asked(app: &TestApp, path: &str, body: Value) -> Result<Value, admin::R
         name: "cli:0".to_owned(),
         from: None,
         role: agp::config::model::Role::Write,
+        how: admin::How::Socket,
     };
     let uri = format!("{}{path}", admin::BASE).parse().unwrap();
     let body = body.to_string().into();

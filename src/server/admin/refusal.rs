@@ -1,7 +1,20 @@
 //! Why an operation was not done, and what the caller hears of it.
 
+use std::time::Duration;
+
 use http::StatusCode;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
+
+/// What is wrong with one field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct FieldFault {
+    /// Its dotted path in the body, or the name of a parameter.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
+}
 
 /// Why an operation was not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,6 +23,10 @@ pub struct Refusal {
     pub status: StatusCode,
     /// For the caller.
     pub message: String,
+    /// What is wrong in body, query or path, by name; empty where nothing is to be named.
+    pub fields: Vec<FieldFault>,
+    /// When it makes sense to come back.
+    pub retry_after: Option<Duration>,
     /// What has changed in the files since the caller saw them, where that is why.
     pub diff: Option<String>,
     /// The files as they are now, where that is why: their revision, and each one's path and text, secrets masked.
@@ -22,11 +39,23 @@ impl Refusal {
         Self::of(StatusCode::BAD_REQUEST, message)
     }
 
+    /// The same, naming the field at fault.
+    #[must_use]
+    pub fn at(mut self, field: impl Into<String>) -> Self {
+        self.fields.push(FieldFault {
+            field: field.into(),
+            message: self.message.clone(),
+        });
+        self
+    }
+
     /// Of any status.
     pub fn of(status: StatusCode, message: impl Into<String>) -> Self {
         Self {
             status,
             message: message.into(),
+            fields: Vec::new(),
+            retry_after: None,
             diff: None,
             present: None,
         }
@@ -42,7 +71,7 @@ impl Refusal {
 
     /// What the caller is sent.
     pub fn body(&self) -> String {
-        let mut body = json!({ "error": self.message });
+        let mut body = json!({ "error": self.message, "fields": self.fields });
         if let Some(diff) = &self.diff {
             body["diff"] = json!(diff);
         }
