@@ -169,7 +169,7 @@ pub(super) fn client(snapshot: &Snapshot, asked: &Asked) -> Option<IpAddr> {
 ///
 /// # Errors
 /// 421, 403.
-pub(super) fn checked(snapshot: &Snapshot, asked: &Asked) -> Result<(), Refusal> {
+pub(in crate::server) fn checked(snapshot: &Snapshot, asked: &Asked) -> Result<(), Refusal> {
     let config = &snapshot.config;
     let host = host(asked).filter(|host| is_ours(host, config));
     let Some(host) = host else {
