@@ -79,6 +79,8 @@ mod sealed;
 #[cfg(test)]
 mod signatures;
 #[cfg(test)]
+mod signin;
+#[cfg(test)]
 mod slots;
 #[cfg(test)]
 mod streaming;
