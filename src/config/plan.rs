@@ -9,6 +9,7 @@ mod show;
 
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use compare::plan;
@@ -17,7 +18,9 @@ pub use rules::{Row, rows};
 pub use show::{human, markdown};
 
 /// How much a change can hurt whoever uses the gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Risk {
     /// Nobody is refused anything.
@@ -40,7 +43,7 @@ impl Risk {
 }
 
 /// Why something is risky.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reason {
     /// How risky.
     pub risk: Risk,
@@ -49,7 +52,7 @@ pub struct Reason {
 }
 
 /// What becomes of a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// It is new.
@@ -75,7 +78,7 @@ impl Kind {
 }
 
 /// What is special about a field's change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Note {
     /// It takes effect after a restart.
@@ -85,7 +88,7 @@ pub enum Note {
 }
 
 /// A field's change. Secrets are hidden: where both sides look the same, the secret itself changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldChange {
     /// The field; those of tables within are written with dots.
     pub field: String,
@@ -99,7 +102,7 @@ pub struct FieldChange {
 }
 
 /// What becomes of one table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// What it is about.
     pub section: Section,
@@ -125,7 +128,7 @@ impl Change {
 }
 
 /// What follows from the changes for a table that is not changed itself, or not in this way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Effect {
     /// The table's path.
     pub path: String,
@@ -135,7 +138,7 @@ pub struct Effect {
 }
 
 /// Everything that would change.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// By section and path.
     pub changes: Vec<Change>,

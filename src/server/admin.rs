@@ -1,4 +1,5 @@
-//! The admin operations: one table. The Unix socket and HTTP with a token lead to it.
+//! The admin operations: one table. The Unix socket, HTTP with a token and the panel's sessions lead to it, and the OpenAPI
+//! document is made of it.
 
 mod accounts;
 pub mod api;
@@ -8,6 +9,9 @@ mod explain;
 mod history;
 mod keys;
 mod logs;
+pub mod openapi;
+mod operation;
+mod params;
 mod pick;
 mod plan;
 mod refusal;
@@ -15,287 +19,79 @@ pub mod remote;
 pub(in crate::server) mod session;
 mod state;
 mod status;
-mod who;
+mod table;
+pub(in crate::server) mod who;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
+use warp::reply::Response;
 
 use crate::config::model::Role;
 use crate::server::Gateway;
 
 pub use caller::{Caller, How};
-pub use refusal::{FieldFault, Refusal};
+pub use operation::{Answer, Operation, Query, Responding, Run, Takes, Verb};
+pub use params::Params;
+pub use refusal::{Fault, Refusal};
+pub use table::operations;
 pub use who::still_allowed;
 
-/// One operation.
-pub struct Operation {
-    /// Its name on the command line.
-    pub name: &'static str,
-    /// HTTP method.
-    pub method: Method,
-    /// Path under [`BASE`]; a segment in braces stands for any one segment and is given under that name.
-    pub path: &'static str,
-    /// What the query may hold besides.
-    pub query: &'static [&'static str],
-    /// What it does, in one line.
-    pub summary: &'static str,
-    /// Who may.
-    pub role: Role,
-    /// Does it. May block on the disk or reckon for seconds: never to be called on a thread that serves.
-    pub run: fn(&Gateway, &Params) -> Result<Value, Refusal>,
+/// Of what is not built yet.
+fn later(_: &Gateway, _: &Params) -> Result<Value, Refusal> {
+    Err(Refusal::of(StatusCode::NOT_IMPLEMENTED, "not built yet"))
 }
 
-/// What an operation is given: by path and query, by name, and the request's body.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Params {
-    given: BTreeMap<String, String>,
-    body: Bytes,
-    caller: Caller,
-}
-
-impl Params {
-    /// Who asks.
-    pub fn caller(&self) -> &Caller {
-        &self.caller
-    }
-
-    /// The request's body; empty where it had none.
-    pub fn body(&self) -> &[u8] {
-        &self.body
-    }
-
-    /// A text that may be missing.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.given.get(name).map(String::as_str)
-    }
-
-    /// A text that must be there.
-    ///
-    /// # Errors
-    /// 400 that names it.
-    pub fn need(&self, name: &str) -> Result<&str, Refusal> {
-        self.get(name)
-            .ok_or_else(|| Refusal::mistake(format!("`{name}` is missing")))
-    }
+/// Of what is not built yet.
+fn later_response(_: Arc<Gateway>, _: Params) -> Responding {
+    Box::pin(std::future::ready(Err(Refusal::of(
+        StatusCode::NOT_IMPLEMENTED,
+        "not built yet",
+    ))))
 }
 
 /// Where the paths begin.
 pub const BASE: &str = "/admin/api/v1";
 
-/// The table.
-pub const OPERATIONS: &[Operation] = &[
-    Operation {
-        name: "status",
-        method: Method::GET,
-        path: "/status",
-        query: &[],
-        summary: "what runs: configuration, accounts, queue, store",
-        role: Role::Read,
-        run: |gateway, _| Ok(status::status(gateway)),
-    },
-    Operation {
-        name: "plan",
-        method: Method::POST,
-        path: "/plan",
-        query: &[],
-        summary: "tell what a configuration would change here",
-        role: Role::Read,
-        run: plan::plan,
-    },
-    Operation {
-        name: "reload",
-        method: Method::POST,
-        path: "/reload",
-        query: &[],
-        summary: "read the configuration files now",
-        role: Role::Write,
-        run: plan::reload,
-    },
-    Operation {
-        name: "history",
-        method: Method::GET,
-        path: "/history",
-        query: &["limit"],
-        summary: "the generations of the files that are kept, newest first",
-        role: Role::Read,
-        run: history::list,
-    },
-    Operation {
-        name: "diff",
-        method: Method::GET,
-        path: "/history/{generation}/diff",
-        query: &["with", "plan"],
-        summary: "what differs between two generations' files, secrets masked",
-        role: Role::Read,
-        run: history::diff,
-    },
-    Operation {
-        name: "rollback plan",
-        method: Method::POST,
-        path: "/history/{generation}/plan",
-        query: &[],
-        summary: "tell what going back to a generation would change",
-        role: Role::Read,
-        run: history::plan,
-    },
-    Operation {
-        name: "rollback",
-        method: Method::POST,
-        path: "/history/{generation}/rollback",
-        query: &[],
-        summary: "put a generation's texts back into the files",
-        role: Role::Write,
-        run: history::rollback,
-    },
-    Operation {
-        name: "account list",
-        method: Method::GET,
-        path: "/accounts",
-        query: &[],
-        summary: "every account's state and quotas",
-        role: Role::Read,
-        run: |gateway, _| Ok(accounts::list(gateway)),
-    },
-    Operation {
-        name: "account show",
-        method: Method::GET,
-        path: "/accounts/{name}",
-        query: &[],
-        summary: "an account's state and quotas",
-        role: Role::Read,
-        run: accounts::show,
-    },
-    Operation {
-        name: "account release",
-        method: Method::POST,
-        path: "/accounts/{name}/release",
-        query: &[],
-        summary: "end an account's cooldowns; put one that waits for a person back on trial",
-        role: Role::Write,
-        run: accounts::release,
-    },
-    Operation {
-        name: "account pause",
-        method: Method::POST,
-        path: "/accounts/{name}/pause",
-        query: &[],
-        summary: "take an account out of use until it is resumed",
-        role: Role::Write,
-        run: accounts::pause,
-    },
-    Operation {
-        name: "account resume",
-        method: Method::POST,
-        path: "/accounts/{name}/resume",
-        query: &[],
-        summary: "take a paused account back into use",
-        role: Role::Write,
-        run: accounts::resume,
-    },
-    Operation {
-        name: "account enable",
-        method: Method::POST,
-        path: "/accounts/{name}/enable",
-        query: &["revision"],
-        summary: "set an account's `enabled` to true in the file",
-        role: Role::Write,
-        run: |gateway, params| edits::switch(gateway, params, true),
-    },
-    Operation {
-        name: "account disable",
-        method: Method::POST,
-        path: "/accounts/{name}/disable",
-        query: &["revision"],
-        summary: "set an account's `enabled` to false in the file",
-        role: Role::Write,
-        run: |gateway, params| edits::switch(gateway, params, false),
-    },
-    Operation {
-        name: "account refresh",
-        method: Method::POST,
-        path: "/accounts/{name}/refresh",
-        query: &[],
-        summary: "ask an account's upstream for token, project, models and quotas now, and tell what it said",
-        role: Role::Write,
-        run: accounts::refresh,
-    },
-    Operation {
-        name: "pick",
-        method: Method::GET,
-        path: "/pick",
-        query: &["model", "requests", "key", "conversation"],
-        summary: "draw accounts for a model as requests would, and count",
-        role: Role::Read,
-        run: pick::pick,
-    },
-    Operation {
-        name: "logs",
-        method: Method::GET,
-        path: "/requests",
-        query: &[
-            "model", "account", "key", "status", "since", "until", "before", "limit",
-        ],
-        summary: "the requests of the log, newest first",
-        role: Role::Read,
-        run: logs::logs,
-    },
-    Operation {
-        name: "request body",
-        method: Method::GET,
-        path: "/requests/{id}/body",
-        query: &[],
-        summary: "what a request's client sent and was sent, where bodies are kept; each look is logged",
-        // It changes nothing, but shows what was said.
-        role: Role::Write,
-        run: logs::body,
-    },
-    Operation {
-        name: "explain",
-        method: Method::GET,
-        path: "/requests/{id}",
-        query: &[],
-        summary: "what became of a request: every account's verdict and every try",
-        role: Role::Read,
-        run: explain::explain,
-    },
-    Operation {
-        name: "key usage",
-        method: Method::GET,
-        path: "/keys/usage",
-        query: &["name"],
-        summary: "what keys and groups have used of their limits, and when these reset",
-        role: Role::Read,
-        run: keys::usage,
-    },
-    Operation {
-        name: "rotate",
-        method: Method::POST,
-        path: "/rotate",
-        query: &[],
-        summary: "wrap the key of what is stored encrypted for the present identity and recipients",
-        role: Role::Write,
-        run: state::rotate,
-    },
-    Operation {
-        name: "state backup",
-        method: Method::POST,
-        path: "/state/backup",
-        query: &[],
-        summary: "copy the state into a new file in the state folder, to be moved away",
-        role: Role::Write,
-        run: state::backup,
-    },
-];
+/// What came of an operation.
+pub enum Done {
+    /// JSON.
+    Value(Value),
+    /// A response of its own form.
+    Response(Box<Response>),
+}
 
-/// Runs the operation at this method and address. Blocks: see [`Operation::run`].
+/// Runs the operation at this method and address, what blocks on a thread for that.
 ///
 /// # Errors
-/// 404 for an unknown path, 405 for a known one with another method, 403 for a caller who may not, 400 for a query that it
-/// does not know, else what the operation says.
+/// As [`prepare`], else what the operation says.
+pub async fn answer(
+    gateway: Arc<Gateway>,
+    caller: Caller,
+    method: &Method,
+    uri: &Uri,
+    body: Bytes,
+) -> Result<Done, Refusal> {
+    let (operation, params) = prepare(caller, method, uri, body)?;
+    match operation.run {
+        Run::Answer(run) => tokio::task::spawn_blocking(move || run(&gateway, &params))
+            .await
+            .unwrap_or_else(|_| Err(Refusal::failed()))
+            .map(Done::Value),
+        Run::Response(run) => run(gateway, params)
+            .await
+            .map(|response| Done::Response(Box::new(response))),
+    }
+}
+
+/// Runs an operation that answers JSON. Blocks on the disk, or reckons for seconds: never to be called on a thread that serves.
+///
+/// # Errors
+/// As [`prepare`], else what the operation says.
 pub fn run(
     gateway: &Gateway,
     caller: Caller,
@@ -303,28 +99,37 @@ pub fn run(
     uri: &Uri,
     body: Bytes,
 ) -> Result<Value, Refusal> {
-    let path = uri.path().strip_prefix(BASE);
-    let mut known = path
-        .into_iter()
-        .flat_map(|path| {
-            OPERATIONS
-                .iter()
-                .filter_map(move |operation| Some((operation, matched(operation.path, path)?)))
-        })
-        .peekable();
-    if known.peek().is_none() {
-        return Err(Refusal::not_found("there is no operation at this path"));
+    let (operation, params) = prepare(caller, method, uri, body)?;
+    match operation.run {
+        Run::Answer(run) => run(gateway, &params),
+        Run::Response(_) => Err(Refusal::of(
+            StatusCode::NOT_IMPLEMENTED,
+            "this operation does not answer JSON: ask it over HTTP",
+        )),
     }
-    let (operation, mut given) = known
-        .find(|(operation, _)| operation.method == *method)
-        .ok_or_else(|| {
-            let message = format!("this path does not take {method}");
-            Refusal::of(StatusCode::METHOD_NOT_ALLOWED, message)
-        })?;
+}
+
+/// Finds the operation at this method and address, and reads what it is given.
+///
+/// # Errors
+/// 404 for an unknown path, 405 for a known one with another method, 403 for a caller who may not, 400 for a query that it
+/// does not know or that is none, 428 where a session edits without saying what it saw.
+fn prepare(
+    caller: Caller,
+    method: &Method,
+    uri: &Uri,
+    body: Bytes,
+) -> Result<(&'static Operation, Params), Refusal> {
+    let (operation, mut given) = find(method, uri.path())?;
     if operation.role > caller.role {
         let message = format!(
-            "`{}` needs a token of role write, and this one has role {}",
+            "`{}` needs role write, and this {} has role {}",
             operation.name,
+            if matches!(caller.how, How::Token(_)) {
+                "token"
+            } else {
+                "session"
+            },
             caller.role.as_str()
         );
         return Err(Refusal::of(StatusCode::FORBIDDEN, message));
@@ -335,22 +140,48 @@ pub fn run(
             None if pair.is_empty() => continue,
             None => (pair, ""),
         };
-        if !operation.query.contains(&name) {
+        let Some(query) = operation.query().find(|query| query.name == name) else {
             let message = format!("`{name}` is no parameter of this operation");
-            return Err(Refusal::mistake(message));
-        }
-        given.insert(name.to_owned(), decoded(value));
+            return Err(Refusal::field(name, message));
+        };
+        let value = decoded(value);
+        query.check(&value)?;
+        given.insert(name.to_owned(), value);
+    }
+    let in_session = matches!(caller.how, How::Session(_));
+    if operation.edits && in_session && !given.contains_key("revision") {
+        let message = "`revision` is missing: say from which state of the files this edit was made";
+        return Err(Refusal::field("revision", message).with(StatusCode::PRECONDITION_REQUIRED));
     }
     if operation.role == Role::Write {
         let Caller { name, from, .. } = &caller;
         tracing::info!(operation = operation.name, who = name, from = ?from, "admin operation");
     }
-    let params = Params {
-        given,
-        body,
-        caller,
-    };
-    (operation.run)(gateway, &params)
+    Ok((operation, Params::new(given, body, caller)))
+}
+
+/// The operation at a path, with what stands in its braces.
+fn find(
+    method: &Method,
+    path: &str,
+) -> Result<(&'static Operation, BTreeMap<String, String>), Refusal> {
+    let path = path.strip_prefix(BASE);
+    let mut known = path
+        .into_iter()
+        .flat_map(|path| {
+            operations()
+                .filter_map(move |operation| Some((operation, matched(operation.path, path)?)))
+        })
+        .peekable();
+    if known.peek().is_none() {
+        return Err(Refusal::not_found("there is no operation at this path"));
+    }
+    known
+        .find(|(operation, _)| operation.verb.method() == *method)
+        .ok_or_else(|| {
+            let message = format!("this path does not take {method}");
+            Refusal::of(StatusCode::METHOD_NOT_ALLOWED, message)
+        })
 }
 
 fn decoded(text: &str) -> String {
@@ -395,16 +226,18 @@ mod tests {
 
     #[test]
     fn the_table_names_everything_once() {
-        for (n, operation) in OPERATIONS.iter().enumerate() {
-            for other in &OPERATIONS[n + 1..] {
+        let all: Vec<&Operation> = operations().collect();
+        for (n, operation) in all.iter().enumerate() {
+            for other in &all[n + 1..] {
                 assert_ne!(operation.name, other.name);
-                assert!(operation.path != other.path || operation.method != other.method);
+                assert!(operation.path != other.path || operation.verb != other.verb);
             }
             // What changes something is asked by POST, and so is a question with a body.
-            let posted = operation.method == Method::POST;
+            let posted = operation.verb == Verb::Post;
             let write = operation.role == Role::Write;
             let named = ["request body", "plan", "rollback plan"].contains(&operation.name);
             assert!(posted == write || named, "{}", operation.name);
+            assert!(write || !operation.edits, "{}", operation.name);
         }
     }
 }

@@ -455,7 +455,12 @@ async fn off_loopback_there_is_no_panel_without_a_password() {
 async fn an_edit_by_a_session_is_the_panels() {
     let app = started(setup()).await;
     let session = Session::begin(&app).await;
-    let done = asked(session.post(&app, "/accounts/alice/disable")).await;
+    let blind = asked(session.post(&app, "/accounts/alice/disable")).await;
+    assert_eq!(blind.status, StatusCode::PRECONDITION_REQUIRED);
+    let status = asked(session.get(&app, "/status")).await.body;
+    let revision = status["config"]["revision"].as_str().unwrap().to_owned();
+    let path = format!("/accounts/alice/disable?revision={revision}");
+    let done = asked(session.post(&app, &path)).await;
     assert_eq!(done.status, StatusCode::OK, "{}", done.body);
     let applied = asked(session.get(&app, "/status")).await.body["config"]["applied"].clone();
     assert_eq!(applied["who"], "panel", "{applied}");

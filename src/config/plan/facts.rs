@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::model::{Config, Inert, SecretRef, Written};
@@ -17,7 +18,9 @@ use fact::HIDDEN;
 pub use fact::{Fact, MarkKey};
 
 /// What a table is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Section {
     /// `[server]` to `[fetch]`; the name is the table's.

@@ -108,7 +108,7 @@ pub(super) fn show(gateway: &Gateway, params: &Params) -> Result<Value, Refusal>
 }
 
 /// All accounts.
-pub(super) fn list(gateway: &Gateway) -> Value {
+pub(super) fn list(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
     let snapshot = gateway.dispatcher.runtime.snapshot();
-    json!({ "accounts": status::accounts(&snapshot, Timestamp::now()) })
+    Ok(json!({ "accounts": status::accounts(&snapshot, Timestamp::now()) }))
 }

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use crate::config::edit::{FileDiff, FileText, Intent, Refused};
-use crate::config::source::Revision;
 use crate::config::write::WriteError;
 use crate::runtime::controller::{Ask, By, Done, Message, NotDone};
 use crate::server::Gateway;
@@ -23,10 +22,7 @@ pub(super) fn switch(gateway: &Gateway, params: &Params, on: bool) -> Result<Val
 
 /// Has the controller make an edit, of the files of `revision` if that is given.
 fn edit(gateway: &Gateway, params: &Params, intent: Intent) -> Result<Value, Refusal> {
-    let seen = params.get("revision").map(str::parse::<Revision>);
-    let seen = seen
-        .transpose()
-        .map_err(|error| Refusal::mistake(format!("`revision`: {error}")))?;
+    let seen = params.revision()?;
     let by = by(params);
     ask(gateway, |reply| {
         Message::Edit(Ask {

@@ -5,14 +5,14 @@ use std::time::Duration;
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-/// What is wrong with one field.
+/// What is wrong with one field of what was given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct FieldFault {
-    /// Its dotted path in the body, or the name of a parameter.
+pub struct Fault {
+    /// The field: of the body with dots, of the query or the path; where an edit makes the files wrong, the file's key.
     pub field: String,
-    /// What is wrong with it.
+    /// What was expected, what was found, what to do.
     pub message: String,
 }
 
@@ -23,8 +23,8 @@ pub struct Refusal {
     pub status: StatusCode,
     /// For the caller.
     pub message: String,
-    /// What is wrong in body, query or path, by name; empty where nothing is to be named.
-    pub fields: Vec<FieldFault>,
+    /// Which fields are wrong, where that is why.
+    pub fields: Vec<Fault>,
     /// When it makes sense to come back.
     pub retry_after: Option<Duration>,
     /// What has changed in the files since the caller saw them, where that is why.
@@ -33,19 +33,42 @@ pub struct Refusal {
     pub present: Option<Box<Value>>,
 }
 
+/// What the caller is sent.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Refused<'a> {
+    /// For people.
+    error: &'a str,
+    /// Which fields are wrong; empty where that is not why.
+    fields: &'a [Fault],
+    /// What has changed in the files since the caller saw them, where that is why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diff: Option<&'a str>,
+    /// The files as they are now, where that is why: `revision`, and in `files` each one's `path` and `text`, secrets masked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    present: Option<&'a Value>,
+}
+
 impl Refusal {
     /// 400.
     pub fn mistake(message: impl Into<String>) -> Self {
         Self::of(StatusCode::BAD_REQUEST, message)
     }
 
-    /// The same, naming the field at fault.
-    #[must_use]
-    pub fn at(mut self, field: impl Into<String>) -> Self {
-        self.fields.push(FieldFault {
+    /// 400 about one field.
+    pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let mut refusal = Self::mistake(message.clone());
+        refusal.fields.push(Fault {
             field: field.into(),
-            message: self.message.clone(),
+            message,
         });
+        refusal
+    }
+
+    /// The same with another status.
+    #[must_use]
+    pub fn with(mut self, status: StatusCode) -> Self {
+        self.status = status;
         self
     }
 
@@ -71,14 +94,13 @@ impl Refusal {
 
     /// What the caller is sent.
     pub fn body(&self) -> String {
-        let mut body = json!({ "error": self.message, "fields": self.fields });
-        if let Some(diff) = &self.diff {
-            body["diff"] = json!(diff);
-        }
-        if let Some(present) = &self.present {
-            body["present"] = Value::clone(present);
-        }
-        body.to_string()
+        let refused = Refused {
+            error: &self.message,
+            fields: &self.fields,
+            diff: self.diff.as_deref(),
+            present: self.present.as_deref(),
+        };
+        serde_json::to_string(&refused).unwrap_or_default()
     }
 
     /// 404.

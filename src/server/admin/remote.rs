@@ -12,7 +12,7 @@ use warp::reply::Response;
 
 use crate::base::error::ErrorKind;
 use crate::config::model::Admin;
-use crate::server::admin::{self, Refusal, session, who};
+use crate::server::admin::{self, Done, Refusal, session, who};
 use crate::server::{Gateway, body, metrics};
 
 /// Largest body of a request in bytes: a configuration is not larger.
@@ -88,12 +88,11 @@ pub async fn operation<B: Buf>(
                     _ => Refusal::mistake(error.message),
                 })?;
         let Asked { method, uri, .. } = asked;
-        tokio::task::spawn_blocking(move || admin::run(&gateway, caller, &method, &uri, body))
-            .await
-            .unwrap_or_else(|_| Err(Refusal::failed()))
+        admin::answer(gateway, caller, &method, &uri, body).await
     };
     match done.await {
-        Ok(value) => told(StatusCode::OK, value.to_string()),
+        Ok(Done::Value(value)) => told(StatusCode::OK, value.to_string()),
+        Ok(Done::Response(response)) => *response,
         Err(refusal) => refused(&refusal),
     }
 }

@@ -17,7 +17,7 @@ use crate::runtime::snapshot::Snapshot;
 use crate::server::admin::api::session as api;
 use crate::server::admin::remote::{self, Asked};
 use crate::server::admin::{BASE, Caller, How, Refusal, who};
-use crate::server::login::{Begun, Denied, Session, cookie, password};
+use crate::server::login::{Begun, Session, cookie, password};
 use crate::server::{Gateway, body};
 
 /// Largest body of a sign-in in bytes: a password of 1024 bytes, each escaped.
@@ -107,14 +107,7 @@ async fn sign_in<B: Buf>(
         Ok(()) => gateway.login.begin(snapshot, remember).await,
         Err(denied) => Err(denied),
     };
-    let begun = signed_in.map_err(|denied| {
-        let refusal = who::refused(denied);
-        if denied == Denied::Wrong {
-            refusal.at("password")
-        } else {
-            refusal
-        }
-    })?;
+    let begun = signed_in.map_err(who::refused)?;
     tracing::info!(from = ?from, remember, "signed in at the panel");
     let body = api::SignedIn {
         session: of_session(&begun.session),
@@ -140,15 +133,17 @@ async fn credentials<B: Buf>(
     let read: Result<api::Credentials, _> = serde_json::from_slice(&body);
     // The parser's own words may hold what it read.
     let given = read.map_err(|_| {
-        Refusal::mistake("expected `{\"password\": \"...\", \"remember\": true or false}`")
-            .at("password")
+        Refusal::field(
+            "password",
+            "expected `{\"password\": \"...\", \"remember\": true or false}`",
+        )
     })?;
     let secret = Secret::new(given.password);
     match secret.expose().len() {
-        0 => Err(Refusal::mistake("the password is empty").at("password")),
+        0 => Err(Refusal::field("password", "the password is empty")),
         n if n > password::LONGEST => {
             let message = format!("the password is longer than {} bytes", password::LONGEST);
-            Err(Refusal::mistake(message).at("password"))
+            Err(Refusal::field("password", message))
         }
         _ => Ok((secret, given.remember)),
     }

@@ -89,10 +89,8 @@ fn unknown(message: &str) -> Refusal {
 /// What whoever gave a password hears.
 pub(super) fn refused(denied: Denied) -> Refusal {
     match denied {
-        Denied::Wrong => Refusal::of(
-            StatusCode::UNAUTHORIZED,
-            "the password is not the right one",
-        ),
+        Denied::Wrong => Refusal::field("password", "the password is not the right one")
+            .with(StatusCode::UNAUTHORIZED),
         Denied::Throttled(wait) => {
             let seconds = wait.as_millis().div_ceil(1000).max(1);
             let message = format!("too many tries: wait {seconds} s");
@@ -169,7 +167,7 @@ pub(super) fn client(snapshot: &Snapshot, asked: &Asked) -> Option<IpAddr> {
 ///
 /// # Errors
 /// 421, 403.
-pub(super) fn checked(snapshot: &Snapshot, asked: &Asked) -> Result<(), Refusal> {
+pub(in crate::server) fn checked(snapshot: &Snapshot, asked: &Asked) -> Result<(), Refusal> {
     let config = &snapshot.config;
     let host = host(asked).filter(|host| is_ours(host, config));
     let Some(host) = host else {

