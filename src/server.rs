@@ -25,7 +25,7 @@ use tokio::sync::mpsc;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 use warp::reply::Response;
-use warp::{Filter, Rejection, Reply};
+use warp::{Filter, Rejection};
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::id::RequestId;
@@ -328,9 +328,4 @@ fn front_of(headers: &HeaderMap) -> Front {
     } else {
         Front::OpenAiChat
     }
-}
-
-/// A reply's response.
-pub(crate) fn respond(reply: impl Reply) -> Response {
-    reply.into_response()
 }

@@ -8,6 +8,8 @@ mod answers;
 #[cfg(test)]
 mod arch;
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
 mod bad_inputs;
 #[cfg(test)]
 mod bodies;

@@ -89,10 +89,8 @@ fn unknown(message: &str) -> Refusal {
 /// What whoever gave a password hears.
 pub(super) fn refused(denied: Denied) -> Refusal {
     match denied {
-        Denied::Wrong => Refusal::of(
-            StatusCode::UNAUTHORIZED,
-            "the password is not the right one",
-        ),
+        Denied::Wrong => Refusal::field("password", "the password is not the right one")
+            .with(StatusCode::UNAUTHORIZED),
         Denied::Throttled(wait) => {
             let seconds = wait.as_millis().div_ceil(1000).max(1);
             let message = format!("too many tries: wait {seconds} s");
