@@ -7,7 +7,7 @@ pub use opening::mend;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -23,7 +23,6 @@ use crate::dispatch::replay::Replay;
 use crate::runtime::controller::{self, Controller, Message, Places, Read, Surroundings};
 use crate::runtime::registry::Registry;
 use crate::runtime::{Runtime, jobs};
-use crate::server::admin::Shared;
 use crate::server::listener::{Bound, Listener};
 use crate::server::{Gateway, admin_listener_routes, metrics_route, routes, socket, tls};
 use crate::store::{Retention, Store};
@@ -141,15 +140,8 @@ impl App {
         let replay = Replay::new(store.clone(), learned.signatures);
         let dispatcher = Arc::new(Dispatcher::new(Arc::clone(&runtime), replay));
         let (messages, inbox) = mpsc::channel(16);
-        let gateway = Arc::new(Gateway {
-            dispatcher,
-            controller: messages.clone(),
-            ready: AtomicBool::new(false),
-            public: Arc::default(),
-            metrics: Arc::default(),
-            admin: Arc::default(),
-            shared: Shared::default(),
-        });
+        let gateway = Gateway::new(dispatcher, messages.clone(), Arc::clone(&keyring));
+        let gateway = Arc::new(gateway);
         let [listener, metrics, admin] = listeners(&gateway, &tasks);
         let outside = Outside {
             listener: Arc::clone(&listener),

@@ -1,0 +1,45 @@
+import { fileURLToPath } from "node:url";
+
+import vue from "@vitejs/plugin-vue";
+import { defineConfig } from "vite";
+
+import { compressed, early } from "./scripts/assets.mjs";
+
+const GATEWAY = process.env["AGP_URL"] ?? "http://127.0.0.1:8088";
+
+// The gateway checks Host and Origin: both are made its own on the way.
+const forward = { target: GATEWAY, changeOrigin: true, headers: { origin: GATEWAY } };
+
+export default defineConfig({
+  plugins: [vue(), early(), compressed()],
+  resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
+  define: {
+    __VUE_OPTIONS_API__: false,
+    __VUE_PROD_DEVTOOLS__: false,
+    __VUE_PROD_HYDRATION_MISMATCH_DETAILS__: false,
+    // Messages are interpreted, never made into code: the page may not `eval`.
+    __VUE_I18N_FULL_INSTALL__: false,
+    __VUE_I18N_LEGACY_API__: false,
+    __INTLIFY_PROD_DEVTOOLS__: false,
+  },
+  build: {
+    target: "es2022",
+    sourcemap: false,
+    // As a file, never as a data: URL.
+    assetsInlineLimit: 0,
+    // Every browser of the target preloads by itself.
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+    rolldownOptions: {
+      output: {
+        // What changes seldom stays in the browser's cache over releases. Chart.js comes with the first chart.
+        codeSplitting: { groups: [{ name: "vendor", test: /node_modules[\\/](?!chart\.js|@kurkle)/ }] },
+      },
+    },
+  },
+  server: {
+    host: "127.0.0.1",
+    port: 5173,
+    proxy: { "/admin/api": forward, "/v1": forward, "/healthz": forward, "/oauth-callback": forward },
+  },
+});
