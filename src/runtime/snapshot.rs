@@ -87,9 +87,9 @@ impl KeyEntry {
         }
     }
 
-    /// Whether it is [`Self::anybody`]: no table has an empty name.
+    /// Whether it is [`Self::anybody`]: no key has that digest.
     pub fn is_anybody(&self) -> bool {
-        self.id.as_str().is_empty()
+        self.digest == [0; 32]
     }
 
     /// Whether the key may use this public model.

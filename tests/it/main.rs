@@ -95,6 +95,8 @@ mod tls;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]
+mod traffic;
+#[cfg(test)]
 mod trials;
 #[cfg(test)]
 mod vectors;
