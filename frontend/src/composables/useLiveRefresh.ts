@@ -9,7 +9,7 @@ import { useEvents } from "./useEvents";
  */
 export function useLiveRefresh(keys: QueryKey[], every = 10_000): void {
   const queries = useQueryClient();
-  let last = Date.now();
+  let last = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let due = false;
 

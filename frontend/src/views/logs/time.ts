@@ -6,7 +6,7 @@ import { locale } from "@/i18n";
 const short = computed(
   () =>
     new Intl.DateTimeFormat(locale.value, {
-      month: "short",
+      month: locale.value === "en" ? "short" : "numeric",
       day: "numeric",
       hour: "2-digit",
       minute: "2-digit",

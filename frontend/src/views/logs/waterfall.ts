@@ -57,7 +57,7 @@ function queue(bars: Bar[], waited: number): void {
 
 /** Round times from nought on, four to seven of them. */
 function ticks(total: number): number[] {
-  const rough = total / 5;
+  const rough = total / 6;
   const size = 10 ** Math.floor(Math.log10(rough));
   const step = Math.max(1, ([1, 2, 5, 10].find((factor) => factor * size >= rough) ?? 10) * size);
   return Array.from({ length: Math.floor(total / step) + 1 }, (_, i) => i * step);
