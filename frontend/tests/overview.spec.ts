@@ -31,7 +31,7 @@ test("first steps lead to account, key and first request, and are gone after it"
 });
 
 test("P12 P13 P14 P15 P17 P22 P26 P64 P75 figures, models, charts and states say what happened", async ({ page, gateway }) => {
-  for (const model of ["gemini-2.5-flash", "gemini-2.5-flash", "gemini-3-pro-preview"]) expect((await gateway.chat({ model })).status).toBe(200);
+  for (const model of ["gemini-2.5-flash", "gemini-2.5-flash", "gemini-3-pro-high"]) expect((await gateway.chat({ model })).status).toBe(200);
   expect((await gateway.chat({ messages: [] })).status).toBe(400);
   await signIn(page);
   await expect(page.getByTestId("card-accounts")).toContainText("2of 3");
