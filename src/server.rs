@@ -6,6 +6,7 @@ pub mod body;
 pub mod front;
 pub mod listener;
 pub mod metrics;
+pub mod oauth;
 pub mod probe;
 pub mod reply;
 mod session;
@@ -51,6 +52,8 @@ pub struct Gateway {
     pub admin: Arc<Door>,
     /// What admin operations share.
     pub shared: admin::Shared,
+    /// Accounts that are being signed in at their provider.
+    pub sign_ins: oauth::SignIns,
 }
 
 impl Gateway {
@@ -69,6 +72,7 @@ impl Gateway {
             metrics: Arc::default(),
             admin: Arc::default(),
             shared: admin::Shared::default(),
+            sign_ins: oauth::SignIns::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ mod history;
 mod jobs;
 mod keys;
 mod logs;
+pub mod oauth;
 pub mod openapi;
 mod operation;
 mod overview;
