@@ -7,8 +7,9 @@ export type Schema = components["schemas"];
 export type Session = Paths["/session"]["get"]["responses"][200]["content"]["application/json"];
 export type LoginInfo = Paths["/login"]["get"]["responses"][200]["content"]["application/json"];
 
-export type Edited = Schema["Edited"];
-export type Plan = Schema["Plan"];
+// The client's own types of answers have pairs as plain lists.
+export type Plan = Omit<Schema["Plan"], "held"> & { held?: string[][] };
+export type Edited = Omit<Schema["Edited"], "plan"> & { plan: Plan | null };
 export type Risk = Schema["Risk"];
 export type Job = Schema["Job"];
 
