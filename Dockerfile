@@ -1,11 +1,19 @@
 # A static binary (musl) in an image that holds nothing else but root certificates. Build with BuildKit, Docker's default:
 #   docker build -t agp .
 
+FROM node:22-alpine AS panel
+WORKDIR /src
+COPY frontend/package.json frontend/package-lock.json frontend/.npmrc ./
+RUN npm ci
+COPY frontend ./
+RUN npm run build
+
 FROM rust:1.95-alpine AS build
 # The TLS library is C and assembler.
 RUN apk add --no-cache build-base
 WORKDIR /src
 COPY . .
+COPY --from=panel /src/dist frontend/dist
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --release --locked --bin agp && cp target/release/agp /agp

@@ -1,4 +1,4 @@
-# `make help` lists what can be made. Needs Rust (rustup's), a C compiler, and for the tests Node with npm and Python.
+# `make help` lists what can be made. Needs Rust (rustup's), a C compiler, for the panel Node with npm, and for the tests Python.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -13,20 +13,30 @@ CARGO_DENY := $(TARGET)/tools/bin/cargo-deny
 # Arguments for `agp` in `make run`, such as ARGS="--listen 127.0.0.1:9000".
 ARGS ?=
 
-.PHONY: help run test bench audit tools fmt lint doc unit sdk deny
+# The panel is built where there is a Node that can do it; everything else works without.
+NODE := $(shell node --eval 'const [a, b] = process.versions.node.split("."); if (a > 20 || a == 20 && b >= 19) console.log("yes")' 2>/dev/null)
+PANEL_SOURCES := $(shell find frontend/src frontend/scripts -type f) $(addprefix frontend/,index.html package.json tsconfig.json vite.config.ts)
+
+.PHONY: help run panel test bench screenshots audit tools fmt lint doc unit sdk deny frontend browser
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: ## build, then `agp serve` where there is an agp.toml, else `agp demo`
+run: $(if $(NODE),panel) ## build, then `agp serve` where there is an agp.toml, else `agp demo`
 	@if [[ -e agp.toml ]]; then command=serve; else command=demo; fi; \
 	exec $(CARGO) run --locked -- "$$command" $(ARGS)
 
-test: tools fmt deny lint doc unit sdk ## install what the tests need, then run all of them
+panel: frontend/dist/index.html ## build the admin panel where it is not up to date
+
+test: tools fmt deny lint doc frontend unit sdk browser ## install what the tests need, then run all of them
 	@echo "all tests passed"
 
 bench: ## measure against nginx (installs nginx where it is missing)
 	bash benches/run.sh
+
+screenshots: tools panel ## picture every view of the panel for docs/img/panel
+	$(CARGO) build --locked
+	cd frontend && AGP_BIN="$(abspath $(TARGET))/debug/agp" npm run --silent screenshots
 
 audit: $(CARGO_DENY) ## known vulnerabilities in dependencies; downloads the list of them
 	$(CARGO_DENY) --locked check --hide-inclusion-graph
@@ -34,11 +44,11 @@ audit: $(CARGO_DENY) ## known vulnerabilities in dependencies; downloads the lis
 # The parts of `make test`.
 
 tools:
-	@node --eval 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' && npm --version >/dev/null || \
-	  { echo "the tests need Node 20 or newer with npm" >&2; exit 1; }
+	@[[ -n "$(NODE)" ]] && npm --version >/dev/null || { echo "the tests need Node 20.19 or newer with npm" >&2; exit 1; }
 	@command -v curl >/dev/null || { apt-get update && apt-get install -y --no-install-recommends curl; }
 	@# Without it the test against the age tool says that it is skipped.
 	@command -v age >/dev/null || { apt-get update && apt-get install -y --no-install-recommends age; } || true
+	@command -v chromium >/dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium; }
 	@$(CARGO) fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 	@$(CARGO) clippy --version >/dev/null 2>&1 || rustup component add clippy
 	$(CARGO) fetch --locked
@@ -59,6 +69,24 @@ unit:
 sdk:
 	$(CARGO) build --locked
 	AGP_BIN="$(abspath $(TARGET))/debug/agp" bash tests/sdk/run.sh
+
+# Types, style, messages and size of the panel.
+frontend: panel
+	cd frontend && npm run --silent check && npm run --silent size
+
+# The panel in Chromium against the built binary.
+browser: panel
+	$(CARGO) build --locked
+	cd frontend && AGP_BIN="$(abspath $(TARGET))/debug/agp" npm test --silent
+
+# The stamps lie in folders that git ignores.
+frontend/node_modules/.stamp: frontend/package-lock.json
+	cd frontend && npm ci --silent
+	touch $@
+
+frontend/dist/index.html: frontend/node_modules/.stamp $(PANEL_SOURCES)
+	cd frontend && npm run --silent build -- --logLevel warn
+	touch $@
 
 # Licences, banned crates and sources, by .deny.toml. Crates that stand in several versions are shown by `make audit` only.
 deny: $(CARGO_DENY)

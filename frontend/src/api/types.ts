@@ -7,7 +7,7 @@ export type Schema = components["schemas"];
 export type Session = Paths["/session"]["get"]["responses"][200]["content"]["application/json"];
 export type LoginInfo = Paths["/login"]["get"]["responses"][200]["content"]["application/json"];
 
-// The client's own types of answers have pairs as plain lists.
+// The client's types know no tuples.
 export type Plan = Omit<Schema["Plan"], "held"> & { held?: string[][] };
 export type Edited = Omit<Schema["Edited"], "plan"> & { plan: Plan | null };
 export type Risk = Schema["Risk"];

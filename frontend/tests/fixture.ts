@@ -1,0 +1,88 @@
+// `test` with a gateway for each worker, and a page that may not do what the panel must never do: write an error to the
+// console, break the page's policy, or ask another origin.
+import AxeBuilder from "@axe-core/playwright";
+import { test as base, expect, type Page } from "@playwright/test";
+
+import { type Gateway, PASSWORD, type Setup, startGateway } from "./gateway";
+
+export { expect, PASSWORD };
+
+interface Guard {
+  /** Lets messages pass that a test provokes. */
+  allow: (pattern: RegExp) => void;
+}
+
+/**
+ * A file that needs another gateway says so at its top: `test.use({ setup: { password: false } })`. A test that changes more
+ * than others bear starts one for itself by `startGateway`.
+ */
+export const test = base.extend<{ guard: Guard }, { setup: Setup; gateway: Gateway }>({
+  setup: [{}, { option: true, scope: "worker" }],
+  gateway: [
+    async ({ setup }, use) => {
+      const gateway = await startGateway(setup);
+      await use(gateway);
+      await gateway.stop();
+    },
+    { scope: "worker" },
+  ],
+  baseURL: async ({ gateway }, use) => use(gateway.url),
+  guard: [
+    async ({ page, baseURL }, use) => {
+      const faults: string[] = [];
+      const allowed: RegExp[] = [];
+      await page.addInitScript(() => {
+        document.addEventListener("securitypolicyviolation", (event) => {
+          console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
+        });
+      });
+      page.on("console", (message) => {
+        // Refusals of the API are answers, which tests look at by themselves.
+        const answer = message.text().startsWith("Failed to load resource") && message.location().url.includes("/admin/api/");
+        if (message.type() === "error" && !answer) faults.push(`console: ${message.text()}`);
+        if (message.type() === "warning" && /vue|intlify/i.test(message.text())) faults.push(`console: ${message.text()}`);
+      });
+      page.on("pageerror", (error) => faults.push(`error: ${error.stack ?? error.message}`));
+      page.on("request", (request) => {
+        const url = request.url();
+        if (baseURL !== undefined && !url.startsWith(baseURL) && !/^(data|blob|about):/.test(url)) faults.push(`request: ${url}`);
+      });
+      await use({ allow: (pattern) => allowed.push(pattern) });
+      expect(faults.filter((fault) => !allowed.some((pattern) => pattern.test(fault)))).toEqual([]);
+    },
+    { auto: true },
+  ],
+});
+
+/** Signs in without the form, and opens a view: a path, or an address of another gateway. */
+export async function signIn(page: Page, path = "/"): Promise<void> {
+  const origin = path.startsWith("http") ? new URL(path).origin : "";
+  const answer = await page.request.post(`${origin}/admin/api/v1/login`, { data: { password: PASSWORD, remember: false } });
+  expect(answer.status(), await answer.text()).toBe(200);
+  await page.goto(path);
+  await expect(page.locator("main h1")).toBeVisible();
+}
+
+/** No serious or critical fault for people who use a screen reader or a keyboard, in either theme. */
+export async function axe(page: Page): Promise<void> {
+  // Nothing may be half faded in when it is judged.
+  await page.emulateMedia({ reducedMotion: "reduce", colorScheme: "light" });
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ reducedMotion: "reduce", colorScheme });
+    await expect(page.locator("html")).toHaveClass(new RegExp(colorScheme));
+    const { violations } = await new AxeBuilder({ page }).analyze();
+    const grave = violations
+      .filter(({ impact }) => impact === "serious" || impact === "critical")
+      .map(({ id, nodes }) => `${colorScheme}: ${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary ?? ""}`).join("; ")}`);
+    expect(grave).toEqual([]);
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+}
+
+/** The page is not wider than the window. */
+export async function fits(page: Page): Promise<void> {
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  expect(wide).toBeLessThanOrEqual(0);
+}
+
+export const PHONE = { width: 390, height: 844 };

@@ -1,0 +1,51 @@
+// Pure helpers; no browser is started.
+import { expect, test } from "@playwright/test";
+
+import { sorted } from "../src/components/table";
+import { parseDiff } from "../src/lib/diff";
+import { bytes, compact, duration, money, percent, relative } from "../src/lib/format";
+import { parseDuration, parseSize } from "../src/lib/units";
+
+test("counts are short from a thousand on", () => {
+  const cases: [number, string][] = [[0, "0"], [999, "999"], [1000, "1.0K"], [1234, "1.2K"], [999_949, "999.9K"], [999_950, "1.0M"], [1_250_000, "1.3M"], [-1500, "-1.5K"]];
+  for (const [value, text] of cases) expect(compact(value)).toBe(text);
+});
+
+test("times, sizes, shares and money", () => {
+  expect(duration(0)).toBe("0 ms");
+  expect(duration(830)).toBe("830 ms");
+  expect(duration(1234)).toBe("1.2 s");
+  expect(duration(59_999)).toBe("1 m");
+  expect(duration(75_000)).toBe("1 m 15 s");
+  expect(duration(90_000_000)).toBe("1 d 1 h");
+  expect(bytes(1023)).toBe("1023 B");
+  expect(bytes(32 * 2 ** 20)).toBe("32 MiB");
+  expect(percent(0.9944)).toBe("99.4%");
+  expect(percent(1)).toBe("100%");
+  expect(money(0, "en")).toBe("$0.00");
+  expect(money(0.00123, "en")).toBe("$0.00123");
+  expect(money(12.5, "en")).toBe("$12.50");
+  expect(relative(0, 120_000, "en")).toBe("2 minutes ago");
+  expect(relative(0, 3000, "en")).toBe("now");
+});
+
+test("durations and sizes are read as the file reads them", () => {
+  expect(parseDuration("1h30m")).toBe(5_400_000);
+  expect(parseDuration("0.1s")).toBe(100);
+  for (const bad of ["", "3", "s", "3 s", "3x", "1h-2m"]) expect(parseDuration(bad)).toBeNull();
+  expect(parseSize("32MiB")).toBe(33_554_432);
+  for (const bad of ["", "32", "1.5MiB", "32 MiB", "32mib"]) expect(parseSize(bad)).toBeNull();
+});
+
+test("a diff is numbered line by line", () => {
+  const lines = parseDiff("--- agp.toml\n+++ agp.toml\n@@ -3,2 +3,2 @@\n same\n-old\n+--- new\n");
+  expect(lines.map(({ kind }) => kind)).toEqual(["file", "file", "hunk", "same", "del", "add"]);
+  expect(lines.at(-1)).toEqual({ kind: "add", text: "--- new", before: null, after: 4 });
+});
+
+test("rows without a value stand last in either direction", () => {
+  const rows = [{ n: 2 }, { n: null }, { n: 10 }, { n: 1 }];
+  const columns = [{ key: "n", label: "N", value: (row: { n: number | null }) => row.n }];
+  expect(sorted(rows, columns, { key: "n", descending: false }).map(({ n }) => n)).toEqual([1, 2, 10, null]);
+  expect(sorted(rows, columns, { key: "n", descending: true }).map(({ n }) => n)).toEqual([10, 2, 1, null]);
+});
