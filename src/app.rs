@@ -7,7 +7,7 @@ pub use opening::mend;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -140,14 +140,8 @@ impl App {
         let replay = Replay::new(store.clone(), learned.signatures);
         let dispatcher = Arc::new(Dispatcher::new(Arc::clone(&runtime), replay));
         let (messages, inbox) = mpsc::channel(16);
-        let gateway = Arc::new(Gateway {
-            dispatcher,
-            controller: messages.clone(),
-            ready: AtomicBool::new(false),
-            public: Arc::default(),
-            metrics: Arc::default(),
-            admin: Arc::default(),
-        });
+        let gateway = Gateway::new(dispatcher, messages.clone(), Arc::clone(&keyring));
+        let gateway = Arc::new(gateway);
         let [listener, metrics, admin] = listeners(&gateway, &tasks);
         let outside = Outside {
             listener: Arc::clone(&listener),

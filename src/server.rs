@@ -27,6 +27,7 @@ use crate::base::error::{Error, ErrorKind};
 use crate::base::id::RequestId;
 use crate::dispatch::Dispatcher;
 use crate::runtime::controller::Message;
+use crate::runtime::keyring::Keyring;
 use crate::server::admin::remote::{self, Asked, At};
 use crate::server::listener::Door;
 use crate::wire::front::Front;
@@ -37,6 +38,8 @@ pub struct Gateway {
     pub dispatcher: Arc<Dispatcher>,
     /// Reads the configuration anew when it is asked to, and edits it.
     pub controller: mpsc::Sender<Message>,
+    /// Seals what goes into the files.
+    pub keyring: Arc<Keyring>,
     /// Whether store, snapshot and listener are up and no shutdown has begun.
     pub ready: AtomicBool,
     /// Where clients connect.
@@ -45,6 +48,25 @@ pub struct Gateway {
     pub metrics: Arc<Door>,
     /// Where the admin API is, if not where clients connect.
     pub admin: Arc<Door>,
+}
+
+impl Gateway {
+    /// One that listens nowhere yet.
+    pub fn new(
+        dispatcher: Arc<Dispatcher>,
+        controller: mpsc::Sender<Message>,
+        keyring: Arc<Keyring>,
+    ) -> Self {
+        Self {
+            dispatcher,
+            controller,
+            keyring,
+            ready: AtomicBool::new(false),
+            public: Arc::default(),
+            metrics: Arc::default(),
+            admin: Arc::default(),
+        }
+    }
 }
 
 /// The one route of the listener of `server.metrics`: open to whoever connects, which is why it has an address of its own.

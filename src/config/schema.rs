@@ -82,6 +82,21 @@ fn simplify(node: &mut Value) {
     }
 }
 
+/// What kind of value stands at a place, as far as JSON and TOML write it in two ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A secret or where it is found.
+    Secret,
+    /// A date.
+    Date,
+    /// A whole number.
+    Integer,
+    /// A number with a point.
+    Number,
+    /// Anything else.
+    Other,
+}
+
 /// One place in the schema.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape(&'static Value);
@@ -98,7 +113,7 @@ impl Shape {
             .iter()
             .try_fold(Self::root(), |shape, seg| match seg {
                 Seg::Key(key) => shape.child(key),
-                Seg::Index(_) => Some(Self(shape.resolved().get("items")?)),
+                Seg::Index(_) => shape.item(),
             })
     }
 
@@ -136,6 +151,24 @@ impl Shape {
             .into_iter()
             .flatten()
             .map(|(key, value)| (key.as_str(), Self(value)))
+    }
+
+    /// What an element of a list is.
+    pub(crate) fn item(self) -> Option<Self> {
+        self.resolved().get("items").map(Self)
+    }
+
+    /// What kind of value stands there.
+    pub(crate) fn form(self) -> Form {
+        let word = |word| self.get(word).and_then(Value::as_str);
+        let leads_to = self.0.get("$ref").and_then(Value::as_str);
+        match (leads_to, word("format"), word("type")) {
+            (Some("#/$defs/Secret"), ..) => Form::Secret,
+            (_, Some("date"), _) => Form::Date,
+            (_, _, Some("integer")) => Form::Integer,
+            (_, _, Some("number")) => Form::Number,
+            _ => Form::Other,
+        }
     }
 
     /// Whether it is a table that has its keys by name.
@@ -197,7 +230,7 @@ impl Shape {
         if let Some(word) = word.or_else(described) {
             return toml_text(word);
         }
-        let item = self.resolved().get("items").map(Self)?;
+        let item = self.item()?;
         Some(format!("[{}]", item.example()?))
     }
 }

@@ -6,6 +6,7 @@ mod files;
 mod history;
 mod journal;
 mod outcome;
+mod rehearsal;
 mod rollback;
 
 use std::sync::Arc;

@@ -85,6 +85,38 @@ impl Keyring {
         identity.recipients(&more).map_err(|e| e.to_string())
     }
 
+    /// For whom what goes into a file is sealed. The identity is made where there is none and nothing was ever sealed;
+    /// `encrypted` says whether the store holds something that is. Blocks on the disk.
+    ///
+    /// # Errors
+    /// A sentence for people: it is missing, or can't be read or made.
+    pub fn recipients(&self, encrypted: bool) -> Result<Recipients, String> {
+        let identity = self.to_seal(encrypted)?;
+        self.of(&identity)
+    }
+
+    /// The identity to seal with.
+    fn to_seal(&self, encrypted: bool) -> Result<Identity, String> {
+        if let Some(identity) = self.identity()? {
+            return Ok(identity);
+        }
+        if !may_create(self.sealed.load(Ordering::Acquire), encrypted) {
+            return Err(self.missing(Vec::new()).to_string());
+        }
+        match Identity::create(&self.path) {
+            Ok(made) => {
+                tracing::info!(path = %self.path.display(), recipient = made.recipient(), "identity made: keep a copy");
+                self.known.lock().identity = Some(made.clone());
+                Ok(made)
+            }
+            // Somebody else made it in the same moment.
+            Err(SealError::Exists(_)) => self
+                .identity()?
+                .ok_or_else(|| self.missing(Vec::new()).to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
     fn missing(&self, expected: Vec<String>) -> SealError {
         SealError::Missing {
             path: self.path.clone(),
@@ -96,16 +128,7 @@ impl Keyring {
 impl KeyWrap for Keyring {
     fn wrap(&self, data_key: &[u8]) -> Result<Vec<u8>, String> {
         // Without an identity the store asks for this only while it holds nothing encrypted.
-        let identity = match self.identity()? {
-            Some(identity) => identity,
-            None if may_create(self.sealed.load(Ordering::Acquire), false) => {
-                let made = Identity::create(&self.path).map_err(|e| e.to_string())?;
-                tracing::info!(path = %self.path.display(), recipient = made.recipient(), "identity made: keep a copy");
-                self.known.lock().identity = Some(made.clone());
-                made
-            }
-            None => return Err(self.missing(Vec::new()).to_string()),
-        };
+        let identity = self.to_seal(false)?;
         let wrapped = self.of(&identity)?.wrap(data_key);
         wrapped.map_err(|e| e.to_string())
     }

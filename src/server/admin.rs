@@ -1,4 +1,4 @@
-//! The admin operations: one table. The Unix socket, HTTP with a token and the panel's sessions lead to it, and the OpenAPI
+//! The admin operations: one table. The Unix socket, HTTP with a token and the panel's sessions lead to it, and the `OpenAPI`
 //! document is made of it.
 
 mod accounts;

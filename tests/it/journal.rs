@@ -48,6 +48,7 @@ async fn edit(app: &TestApp, intents: Vec<Intent>) -> Result<Done, NotDone> {
         intents,
         seen: Some(Files::read(&app.root()).revision()),
         if_needed: false,
+        dry_run: false,
         reply,
     };
     let controller = &app.gateway().gateway().controller;

@@ -8,11 +8,17 @@ mod answers;
 #[cfg(test)]
 mod arch;
 #[cfg(test)]
+mod bad_inputs;
+#[cfg(test)]
 mod bodies;
 #[cfg(test)]
 mod broken;
 #[cfg(test)]
 mod commands;
+#[cfg(test)]
+mod config_edit;
+#[cfg(test)]
+mod contract;
 #[cfg(test)]
 mod cooldown;
 #[cfg(test)]

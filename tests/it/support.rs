@@ -1,5 +1,6 @@
 //! A whole gateway with a simulated upstream behind it, and how tests talk to it.
 
+pub(crate) mod admin;
 pub(crate) mod client;
 pub(crate) mod place;
 pub(crate) mod process;

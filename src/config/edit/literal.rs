@@ -32,6 +32,12 @@ impl Literal {
         Self::new(Value::InlineTable(table))
     }
 
+    /// A list written in one line.
+    pub fn list(elements: impl IntoIterator<Item = Self>) -> Self {
+        let list = elements.into_iter().map(|element| element.value);
+        Self::new(Value::Array(list.collect()))
+    }
+
     /// A secret in one of its forms: `{ sealed = ... }`, `{ env = ... }` or `{ file = ... }`.
     fn reference(form: &str, text: &str) -> Self {
         Self::table([(form.to_owned(), text.into())])
@@ -165,8 +171,7 @@ impl From<bool> for Literal {
 
 impl<T: Into<Literal>> FromIterator<T> for Literal {
     fn from_iter<I: IntoIterator<Item = T>>(list: I) -> Self {
-        let list = list.into_iter().map(|item| item.into().value);
-        Self::new(Value::Array(list.collect()))
+        Self::list(list.into_iter().map(Into::into))
     }
 }
 

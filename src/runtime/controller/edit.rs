@@ -16,7 +16,7 @@ use crate::config::watch::vanished;
 use crate::config::write::{self, Plan, Step, WriteError};
 use crate::config::{self, render};
 use crate::runtime::controller::files::taken;
-use crate::runtime::controller::history::{By, Cause, unpacked};
+use crate::runtime::controller::history::{By, Cause, compare, config_of, tell, unpacked, words};
 use crate::runtime::controller::journal::{Book, mend};
 use crate::runtime::controller::{Controller, LOOKS, REST, Read};
 use crate::store::Store;
@@ -30,6 +30,8 @@ pub struct Ask {
     pub seen: Option<Revision>,
     /// Whether to touch nothing where the files mean it already, be it by a default.
     pub if_needed: bool,
+    /// Whether only to say what would become of it: nothing is saved.
+    pub dry_run: bool,
     /// Who asks.
     pub by: By,
     /// Told what became of it.
@@ -41,10 +43,14 @@ pub struct Ask {
 pub struct Done {
     /// Whether it changes what the files say.
     pub changed: bool,
-    /// Why it was not saved; `None` where it was, or where there was nothing to save.
+    /// Whether it was saved.
+    pub saved: bool,
+    /// Why it could not be saved, where that was tried.
     pub unsaved: Option<String>,
     /// What it changes in the files, secrets masked.
     pub diff: Vec<FileDiff>,
+    /// What it changes in what they say; `None` where nothing changes.
+    pub plan: Option<config::plan::Plan>,
     /// The same to be committed, where it was not saved.
     pub patch: Option<Patch>,
     /// The revision of the files as they are now.
@@ -116,23 +122,25 @@ impl NotDone {
 pub(super) struct Draft {
     before: Files,
     plan: Plan,
-    read: Arc<Read>,
+    pub(super) read: Arc<Read>,
     pub(super) done: Done,
 }
 
 impl Controller {
     /// Does it, or changes nothing, and tells.
     pub(super) async fn edit(&mut self, ask: Ask) {
-        let words: Vec<String> = ask.intents.iter().map(ToString::to_string).collect();
-        let words = words.join("; ");
+        let words = words(&ask.intents);
         let (desk, said) = (self.desk(), words.clone());
         let drafted = aside(move || desk.draft(&ask.intents, ask.seen, ask.if_needed)).await;
         let done = match drafted {
+            Ok(Ok(draft)) if ask.dry_run => self.rehearse(draft).await,
             Ok(Ok(draft)) => self.carry_out(draft, Cause::asked(ask.by, words)).await,
             Ok(Err(done)) => Ok(done),
             Err(error) => Err(error),
         };
-        tell(&said, &done);
+        if !ask.dry_run {
+            tell(&said, &done);
+        }
         // Whoever asked may have gone.
         let _ = ask.reply.send(done);
     }
@@ -157,6 +165,7 @@ impl Controller {
         done.revision = read.files.revision();
         self.enact(read, ready, cause);
         done.generation = self.runtime.snapshot().generation;
+        done.saved = true;
         Ok(done)
     }
 
@@ -168,17 +177,6 @@ impl Controller {
             previous: self.previous.clone(),
             generation: self.runtime.snapshot().generation,
         }
-    }
-}
-
-/// What became of a change of the files, for the log.
-pub(super) fn tell(words: &str, done: &Result<Done, NotDone>) {
-    match done {
-        Ok(done) if done.changed && done.unsaved.is_none() => {
-            tracing::info!(edit = words, revision = %done.revision, "files edited");
-        }
-        Ok(_) => {}
-        Err(error) => tracing::info!(edit = words, "not edited: {}", error.message()),
     }
 }
 
@@ -216,10 +214,18 @@ impl Desk {
         let now = Timestamp::now();
         let edited = edit::edit(&files, &config::environment(), seen, intents, now);
         let edited = edited.map_err(NotDone::Refused)?;
-        let same = if_needed && edited.loaded.config == config_of(&files, now);
+        let before = if files.revision() == self.present.files.revision() {
+            Some(Arc::clone(&self.present.config))
+        } else {
+            config_of(&files).map(Arc::new)
+        };
+        let (before, after) = (before.as_deref(), edited.loaded.config.as_ref());
+        let same = if_needed && before == after;
         let changed = !same && !edited.changes.is_empty();
         let diff = edit::diff(&files, &edited.files);
-        self.drafted(files, edited, changed, diff)
+        let plan = before.zip(after).filter(|_| changed);
+        let plan = plan.map(|(before, after)| compare(before, after, &self.root));
+        self.drafted(files, edited, changed, diff, plan)
     }
 
     /// What is to be saved of an edit of `files`; done already where there is nothing to save.
@@ -229,11 +235,14 @@ impl Desk {
         edited: Edited,
         changed: bool,
         diff: Vec<FileDiff>,
+        plan: Option<config::plan::Plan>,
     ) -> Result<Result<Draft, Done>, NotDone> {
         let mut done = Done {
             changed,
+            saved: false,
             unsaved: None,
             diff: Vec::new(),
+            plan: None,
             patch: None,
             revision: files.revision(),
             generation: self.generation,
@@ -242,6 +251,7 @@ impl Desk {
             return Ok(Err(done));
         }
         done.diff = diff;
+        done.plan = plan;
         if !self.present.config.admin.write_back {
             let why = "`admin.write_back` is false".to_owned();
             done.patch = Some(self.patch(&files, &edited.files, &why)?);
@@ -251,7 +261,7 @@ impl Desk {
         if edited.changes.len() > 1 {
             self.stays_findable(edited.loaded.config.as_ref())?;
         }
-        let plan = plan(edited.changes);
+        let plan = steps(edited.changes);
         let read = taken(&self.root, edited.files, edited.loaded);
         let read = read.map_err(|unreadable| NotDone::Unusable(unreadable.errors))?;
         Ok(Ok(Draft {
@@ -360,13 +370,7 @@ impl Desk {
     }
 }
 
-/// What the files say as they are.
-fn config_of(files: &Files, now: Timestamp) -> Option<config::model::Config> {
-    let env = config::environment().into_iter();
-    config::load_at(files, env, now).config
-}
-
-fn plan(changes: Vec<Change>) -> Plan {
+fn steps(changes: Vec<Change>) -> Plan {
     let step = |change: Change| Step {
         path: change.path,
         before: change.before.into_bytes(),

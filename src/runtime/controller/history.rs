@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::time::Timestamp;
+use crate::config::edit::Intent;
 use crate::config::model::Config;
 use crate::config::plan::{self, Facts, MarkKey, Plan};
 use crate::config::source::{File, Files, Revision, folder_of};
 use crate::config::{self, edit};
-use crate::runtime::controller::{Controller, Places, Read, wire};
+use crate::runtime::controller::{Controller, Done, NotDone, Places, Read, wire};
 use crate::runtime::keyring::Keyring;
 use crate::runtime::registry::Registry;
 use crate::runtime::snapshot::Snapshot;
@@ -30,6 +31,29 @@ impl By {
             who: "file".to_owned(),
             from: from.to_owned(),
         }
+    }
+}
+
+/// What is asked for, in words; of many changes the first few.
+pub(super) fn words(intents: &[Intent]) -> String {
+    const TOLD: usize = 5;
+    let mut words: Vec<String> = (intents.iter().take(TOLD))
+        .map(ToString::to_string)
+        .collect();
+    if let Some(more) = intents.len().checked_sub(TOLD).filter(|n| *n > 0) {
+        words.push(format!("{more} more"));
+    }
+    words.join("; ")
+}
+
+/// What became of a change of the files, for the log.
+pub(super) fn tell(words: &str, done: &Result<Done, NotDone>) {
+    match done {
+        Ok(done) if done.saved => {
+            tracing::info!(edit = words, revision = %done.revision, "files edited");
+        }
+        Ok(_) => {}
+        Err(error) => tracing::info!(edit = words, "not edited: {}", error.message()),
     }
 }
 

@@ -241,7 +241,7 @@ impl Controller {
             Ok(Err(done)) => Ok(done),
             Err(error) => Err(error),
         };
-        super::edit::tell(&said, &done);
+        super::history::tell(&said, &done);
         // Whoever asked may have gone.
         let _ = reply.send(done);
     }
@@ -269,6 +269,7 @@ impl Desk {
         let Prepared {
             before,
             mut edited,
+            plan,
             diff,
             seen,
             ..
@@ -286,16 +287,18 @@ impl Desk {
             .collect();
         let changed = !edited.changes.is_empty();
         // The files in play now may be others than those that the generation had.
-        Ok(match self.drafted(before, edited, changed, diff)? {
-            Ok(mut draft) => {
-                draft.done.revision = seen;
-                Ok(draft)
-            }
-            Err(mut done) => {
-                done.revision = seen;
-                Err(done)
-            }
-        })
+        Ok(
+            match self.drafted(before, edited, changed, diff, Some(plan))? {
+                Ok(mut draft) => {
+                    draft.done.revision = seen;
+                    Ok(draft)
+                }
+                Err(mut done) => {
+                    done.revision = seen;
+                    Err(done)
+                }
+            },
+        )
     }
 }
 

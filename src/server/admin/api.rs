@@ -1,4 +1,4 @@
-//! What the admin operations take and give, as types: the OpenAPI document is made of them, and the panel's client of that.
+//! What the admin operations take and give, as types: the `OpenAPI` document is made of them, and the panel's client of that.
 //!
 //! Times are RFC 3339 in UTC. What may be missing is null in an answer, and may be left out of a request.
 

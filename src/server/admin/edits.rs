@@ -1,34 +1,57 @@
 //! Operations that change the files.
 
+mod value;
+mod wanted;
+
 use http::StatusCode;
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::config::edit::{FileDiff, FileText, Intent, Refused};
+use crate::config::diagnostic::Severity;
+use crate::config::edit::{FileDiff, FileText, Intent, Patch, Refused};
+use crate::config::key_path;
+use crate::config::schema::Shape;
 use crate::config::write::WriteError;
 use crate::runtime::controller::{Ask, By, Done, Message, NotDone};
 use crate::server::Gateway;
-use crate::server::admin::{Caller, Params, Refusal};
+use crate::server::admin::api::edits::{Edited, PatchText};
+use crate::server::admin::{Caller, Fault, Params, Refusal};
 
 /// Sets an account's `enabled`.
 pub(super) fn switch(gateway: &Gateway, params: &Params, on: bool) -> Result<Value, Refusal> {
     let name = params.need("name")?;
-    edit(
-        gateway,
-        params,
-        Intent::set(["accounts", name, "enabled"], on),
-    )
+    let intent = Intent::set(["accounts", name, "enabled"], on);
+    value(edit(gateway, params, vec![intent], true)?)
 }
 
-/// Has the controller make an edit, of the files of `revision` if that is given.
-fn edit(gateway: &Gateway, params: &Params, intent: Intent) -> Result<Value, Refusal> {
+/// `config edit`: does what is asked, all or none of it.
+pub(super) fn config(gateway: &Gateway, params: &Params) -> Result<Value, Refusal> {
+    let intents = wanted::intents(gateway, params)?;
+    value(edit(gateway, params, intents, false)?)
+}
+
+/// An answer as JSON.
+pub(super) fn value(answer: impl Serialize) -> Result<Value, Refusal> {
+    serde_json::to_value(answer).map_err(|_| Refusal::failed())
+}
+
+/// Has the controller make an edit, of the files of `revision` if that is given; with `dry_run` only says what it would do.
+/// With `if_needed` nothing is touched that the files mean already, be it by a default.
+pub(super) fn edit(
+    gateway: &Gateway,
+    params: &Params,
+    intents: Vec<Intent>,
+    if_needed: bool,
+) -> Result<Edited, Refusal> {
     let seen = params.revision()?;
-    let by = by(params);
+    let (by, dry_run) = (by(params), params.dry_run());
     ask(gateway, |reply| {
         Message::Edit(Ask {
-            intents: vec![intent],
+            intents,
             seen,
-            if_needed: true,
+            if_needed,
+            dry_run,
             by,
             reply,
         })
@@ -48,7 +71,7 @@ pub(super) fn by(params: &Params) -> By {
 pub(super) fn ask(
     gateway: &Gateway,
     message: impl FnOnce(oneshot::Sender<Result<Done, NotDone>>) -> Message,
-) -> Result<Value, Refusal> {
+) -> Result<Edited, Refusal> {
     let (reply, answer) = oneshot::channel();
     let stopping = || Refusal::of(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping");
     gateway
@@ -56,23 +79,27 @@ pub(super) fn ask(
         .blocking_send(message(reply))
         .map_err(|_| stopping())?;
     match answer.blocking_recv() {
-        Ok(Ok(done)) => Ok(told(&done)),
+        Ok(Ok(done)) => Ok(told(done)),
         Ok(Err(error)) => Err(refusal(&error)),
         Err(_) => Err(stopping()),
     }
 }
 
-fn told(done: &Done) -> Value {
-    let patch = done.patch.as_ref();
-    json!({
-        "changed": done.changed,
-        "saved": done.changed && done.unsaved.is_none(),
-        "why": done.unsaved,
-        "diff": joined(&done.diff),
-        "patch": patch.map(|patch| json!({ "text": patch.text, "command": patch.command() })),
-        "revision": done.revision.to_string(),
-        "generation": done.generation,
-    })
+fn told(done: Done) -> Edited {
+    let patch = |patch: Patch| PatchText {
+        command: patch.command().to_owned(),
+        text: patch.text,
+    };
+    Edited {
+        changed: done.changed,
+        saved: done.saved,
+        why: done.unsaved,
+        diff: joined(&done.diff),
+        plan: done.plan,
+        patch: done.patch.map(patch),
+        revision: done.revision.to_string(),
+        generation: done.generation,
+    }
 }
 
 pub(super) fn joined(diff: &[FileDiff]) -> String {
@@ -89,6 +116,7 @@ pub(super) fn refusal(error: &NotDone) -> Refusal {
         _ => StatusCode::CONFLICT,
     };
     let mut refusal = Refusal::of(status, error.message());
+    refusal.fields = faults(error);
     if let NotDone::Moved { now, diff, texts } = error {
         let file = |file: &FileText| json!({ "path": file.path, "text": file.text });
         refusal.diff = Some(joined(diff)).filter(|diff| !diff.is_empty());
@@ -100,9 +128,60 @@ pub(super) fn refusal(error: &NotDone) -> Refusal {
     refusal
 }
 
+/// What of the files an edit failed at, by the file's keys.
+fn faults(error: &NotDone) -> Vec<Fault> {
+    let fault = |field: &str, message: String| Fault {
+        field: field.to_owned(),
+        message,
+    };
+    match error {
+        NotDone::Refused(Refused::Invalid { diagnostics, .. }) => {
+            let errors = diagnostics.iter().filter(|d| d.severity == Severity::Error);
+            let told = errors.map(|d| {
+                let help = d.help.as_ref().map(|help| format!("; {help}"));
+                fault(&d.key, format!("{}{}", d.message, help.unwrap_or_default()))
+            });
+            told.collect()
+        }
+        NotDone::Refused(refused) => {
+            let (Refused::Locked { key, .. }
+            | Refused::Absent(key)
+            | Refused::Present(key)
+            | Refused::ByHand(key)) = refused
+            else {
+                return Vec::new();
+            };
+            vec![fault(key, refused.to_string())]
+        }
+        NotDone::Unusable(errors) => {
+            // What can't be put in force begins with its key, where it is about one.
+            let keyed = errors.iter().filter_map(|error| {
+                let (key, _) = error.split_once(": ")?;
+                key_path(key).filter(|path| Shape::root().child(&path[0]).is_some())?;
+                Some(fault(key, error.clone()))
+            });
+            keyed.collect()
+        }
+        NotDone::Moved { .. } => vec![fault("revision", error.message())],
+        _ => Vec::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_can_not_be_put_in_force_names_its_key() {
+        let errors = [
+            "accounts.\"a b\": environment variable `X` is not set",
+            "the socket: something",
+            "nothing.here: something",
+        ];
+        let refusal = refusal(&NotDone::Unusable(errors.map(str::to_owned).to_vec()));
+        let fields: Vec<&str> = refusal.fields.iter().map(|f| f.field.as_str()).collect();
+        assert_eq!(fields, ["accounts.\"a b\""]);
+    }
 
     #[test]
     fn what_is_in_the_way_is_a_conflict_and_what_is_wrong_is_not() {
@@ -122,6 +201,10 @@ mod tests {
             let refusal = refusal(&NotDone::Refused(refused));
             assert_eq!(refusal.status, status, "{}", refusal.message);
             assert!(refusal.diff.is_none() && refusal.present.is_none());
+            assert_eq!(
+                refusal.fields.len(),
+                usize::from(status != StatusCode::UNPROCESSABLE_ENTITY)
+            );
         }
     }
 }

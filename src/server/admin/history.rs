@@ -12,8 +12,8 @@ use crate::runtime::controller::{
     Message, NotDone, Rollback, Target, between, prepare, risky, texts,
 };
 use crate::server::Gateway;
-use crate::server::admin::edits::{ask, by, joined, refusal};
-use crate::server::admin::{Params, Refusal};
+use crate::server::admin::edits::{ask, by, joined, refusal, value};
+use crate::server::admin::{How, Params, Refusal};
 use crate::store::{GenerationRecord, StoreError};
 
 /// Generations of a list where no number is given.
@@ -160,8 +160,12 @@ pub(super) fn rollback(gateway: &Gateway, params: &Params) -> Result<Value, Refu
     let seen = seen
         .transpose()
         .map_err(|error| Refusal::mistake(format!("`revision`: {error}")))?;
+    if seen.is_none() && params.caller().how == How::Session {
+        let message = "`revision` is missing: send that of the plan which was agreed to";
+        return Err(Refusal::field("revision", message).with(StatusCode::PRECONDITION_REQUIRED));
+    }
     let by = by(params);
-    ask(gateway, |reply| {
+    let edited = ask(gateway, |reply| {
         Message::Rollback(Rollback {
             target,
             seen,
@@ -169,5 +173,6 @@ pub(super) fn rollback(gateway: &Gateway, params: &Params) -> Result<Value, Refu
             by,
             reply,
         })
-    })
+    });
+    value(edited?)
 }

@@ -1,4 +1,4 @@
-//! The OpenAPI document of the admin API (3.1), made of the table of operations and the types in [`crate::server::admin::api`].
+//! The `OpenAPI` document of the admin API (3.1), made of the table of operations and the types in [`crate::server::admin::api`].
 
 use std::sync::LazyLock;
 

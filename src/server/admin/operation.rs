@@ -235,18 +235,21 @@ impl Operation {
     }
 
     /// What it does, in one line.
+    #[must_use]
     pub const fn does(mut self, summary: &'static str) -> Self {
         self.summary = summary;
         self
     }
 
     /// What its query may hold.
+    #[must_use]
     pub const fn asks(mut self, query: &'static [Query]) -> Self {
         self.own_query = query;
         self
     }
 
     /// What its body holds.
+    #[must_use]
     pub const fn takes<T: JsonSchema>(mut self) -> Self {
         self.body = Some(SchemaGenerator::subschema_for::<T>);
         self.verb = Verb::Post;
@@ -254,6 +257,7 @@ impl Operation {
     }
 
     /// Who may, where that is not as usual.
+    #[must_use]
     pub const fn role(mut self, role: Role) -> Self {
         self.role = role;
         self

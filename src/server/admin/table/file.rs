@@ -9,7 +9,7 @@ use crate::server::admin::api::history::{
     AskRollback, GenerationDiff, History, Planned, Reloaded, RollbackPlan,
 };
 use crate::server::admin::operation::{Operation, Query};
-use crate::server::admin::{history, later, openapi, plan, state};
+use crate::server::admin::{edits, history, later, openapi, plan, state};
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::get::<Configuration>("config show", "/config", later)
@@ -20,7 +20,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Ok(crate::config::schema::value().clone())
     })
     .does("the JSON Schema of the file"),
-    Operation::edit::<Edited>("config edit", "/config/edit", later)
+    Operation::edit::<Edited>("config edit", "/config/edit", edits::config)
         .takes::<Edit>()
         .does("change settings, accounts, groups, keys, models or upstreams in the files"),
     Operation::post::<Planned>("plan", "/plan", plan::plan)

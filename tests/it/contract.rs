@@ -1,0 +1,1 @@
+//! Documented operations answer as written.
