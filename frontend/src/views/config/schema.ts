@@ -48,8 +48,6 @@ export interface Field {
   key: string;
   kind: Kind;
   description: string;
-  /** What a value looks like, in words; empty where nothing is to be said. */
-  form: string;
   /** `undefined` where there is none. */
   default: unknown;
   example: unknown;
@@ -77,10 +75,9 @@ export function keyText(path: readonly string[]): string {
 }
 
 function resolver(root: JsonSchema) {
-  return (node: JsonSchema): { node: JsonSchema; name: string; form: string } => {
+  return (node: JsonSchema): { node: JsonSchema; name: string } => {
     const name = node.$ref?.split("/").at(-1) ?? "";
-    const meant = root.$defs?.[name];
-    return meant === undefined ? { node, name, form: "" } : { node: { ...meant, ...node }, name, form: meant.description ?? "" };
+    return { node: { ...root.$defs?.[name], ...node }, name };
   };
 }
 
@@ -108,14 +105,14 @@ function entry(value: unknown, key: string): unknown {
 function fieldsOf(root: JsonSchema, table: JsonSchema, path: string[], key: string[], group: string[] | null = null): Field[] {
   const resolve = resolver(root);
   return Object.entries(table.properties ?? {}).flatMap(([own, child]) => {
-    const { node, name, form } = resolve(child);
+    const { node, name } = resolve(child);
     const at = [...path, own];
     if (node.properties !== undefined) {
       const inner = fieldsOf(root, node, at, [...key, own], at);
       return inner.map((field) => ({ ...field, default: field.default ?? entry(node.default, own === field.path.at(-2) ? (field.path.at(-1) ?? "") : "") }));
     }
     // A list's item says what one looks like.
-    const item = node.items === undefined ? "" : resolve(node.items).form;
+    const item = node.items === undefined ? undefined : resolve(node.items).node.examples?.[0];
     return [
       {
         path: at,
@@ -123,14 +120,13 @@ function fieldsOf(root: JsonSchema, table: JsonSchema, path: string[], key: stri
         key: [...key, own].join("."),
         kind: kindOf(node, name),
         description: node.description ?? "",
-        form: form !== node.description ? form || item : item,
         default: node.default,
-        example: node.examples?.[0],
+        example: node.examples?.[0] ?? item,
         min: node.minimum,
         max: node.maximum,
         choices: (node.oneOf ?? []).map((one) => ({ value: String(one.const), description: one.description ?? "" })),
         group,
-        required: group !== null && (table.required ?? []).includes(own),
+        required: (table.required ?? []).includes(own),
       },
     ];
   });

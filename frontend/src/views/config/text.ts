@@ -40,6 +40,6 @@ export function choiceHelp(field: Field, value: string): string {
 
 /** A value on a line, for "Default: …". */
 export function shown(value: unknown): string {
-  if (Array.isArray(value)) return value.length === 0 ? "[]" : value.map(shown).join(", ");
+  if (Array.isArray(value)) return value.map(shown).join(", ");
   return typeof value === "string" ? value : JSON.stringify(value);
 }

@@ -42,8 +42,13 @@ export function parts(line: string, marks: readonly Mark[]): Part[] {
   const chars = Array.from(line);
   const wide = chars.length !== line.length;
   const unit = wide ? (column: number) => chars.slice(0, column).join("").length : (column: number) => column;
-  const own = marks.map((mark) => ({ ...mark, from: unit(mark.from), to: unit(Math.max(mark.to, mark.from + 1)) }));
   const found = pieces(line);
+  const own = marks.map((mark) => {
+    const from = unit(mark.from);
+    // A masked value is shorter than what the columns were counted in.
+    const masked = found.find((piece) => piece.from === from && line.slice(piece.from, piece.to).includes("••••"));
+    return { ...mark, from, to: masked?.to ?? unit(Math.max(mark.to, mark.from + 1)) };
+  });
   const cuts = new Set([0, line.length]);
   for (const { from, to } of [...found, ...own]) for (const cut of [from, to]) if (cut < line.length) cuts.add(cut);
   const sorted = [...cuts].sort((a, b) => a - b);
