@@ -110,6 +110,7 @@ fn row(at: Timestamp, luck: &mut Luck) -> LogRecord {
             latency_ms: 300,
             first_byte_ms: Some(150),
             detail: String::new(),
+            start_ms: None,
         });
     }
     record

@@ -70,7 +70,8 @@ pub struct Asker {
 impl Asker {
     /// The ledger of its request.
     fn ticket(&mut self, runtime: &Runtime) -> Ticket {
-        let mut ticket = Ticket::open(runtime, self.id, self.front, &self.key.id);
+        let key = Some(&self.key.id).filter(|_| !self.key.is_anybody());
+        let mut ticket = Ticket::open(runtime, self.id, self.front, key);
         if let Some(body) = self.body.take() {
             let errors_only = self.snapshot.config.state.log_bodies == LogBodies::Errors;
             ticket.keep_bodies(body, errors_only);

@@ -6,10 +6,12 @@ pub mod body;
 pub mod front;
 pub mod listener;
 pub mod metrics;
+pub mod oauth;
 pub mod probe;
 pub mod reply;
 mod session;
 pub mod socket;
+mod survey;
 pub mod tls;
 
 use std::convert::Infallible;
@@ -48,6 +50,10 @@ pub struct Gateway {
     pub metrics: Arc<Door>,
     /// Where the admin API is, if not where clients connect.
     pub admin: Arc<Door>,
+    /// What admin operations share.
+    pub shared: admin::Shared,
+    /// Accounts that are being signed in at their provider.
+    pub sign_ins: oauth::SignIns,
 }
 
 impl Gateway {
@@ -65,6 +71,8 @@ impl Gateway {
             public: Arc::default(),
             metrics: Arc::default(),
             admin: Arc::default(),
+            shared: admin::Shared::default(),
+            sign_ins: oauth::SignIns::default(),
         }
     }
 }

@@ -27,6 +27,7 @@ mod record;
 mod retain;
 mod start;
 mod table;
+mod tail;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -59,8 +60,9 @@ pub use record::{
     QuotaRecord, SignatureRecord, StandingRecord, TokenRecord, TryRecord, Verdict, call_digest,
     text_digest,
 };
+pub use tail::Tail;
 pub use types::{Condition, Health, Learned, Options, Retention, StoreError};
-pub use usage::{Histogram, RollUp, UsageBucket, UsageSums};
+pub use usage::{Histogram, RollUp, UsageBucket, UsageHead, UsageSums};
 
 use change::Change;
 use crypt::DataKey;

@@ -260,6 +260,7 @@ impl Exchange {
             latency_ms: 0,
             first_byte_ms: None,
             detail: String::new(),
+            start_ms: None,
         }
     }
 

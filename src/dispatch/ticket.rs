@@ -69,12 +69,12 @@ fn millis(d: Duration) -> u64 {
 }
 
 impl Ticket {
-    /// Opens the ledger of a request that began now.
-    pub fn open(runtime: &Runtime, id: RequestId, front: Front, key: &KeyId) -> Self {
+    /// Opens the ledger of a request that began now; without a key it is the operator's own.
+    pub fn open(runtime: &Runtime, id: RequestId, front: Front, key: Option<&KeyId>) -> Self {
         let metrics = Arc::clone(runtime.metrics());
         metrics.in_flight.inc();
         let mut record = LogRecord::new(id, Timestamp::now(), front.dialect());
-        record.key = Some(key.clone());
+        record.key = key.cloned();
         let now = Instant::now();
         Self {
             record,
@@ -197,9 +197,10 @@ impl Ticket {
     }
 
     /// A call to the upstream with these counters begins.
-    pub fn try_begins(&mut self, call: TryRecord, tries: &Arc<Tries>) {
+    pub fn try_begins(&mut self, mut call: TryRecord, tries: &Arc<Tries>) {
         self.trying = Some(Arc::clone(tries));
         self.try_started = Instant::now();
+        call.start_ms = Some(millis(self.try_started.duration_since(self.started)));
         self.record.upstream = Some(call.upstream.clone());
         self.record.account = Some(call.account.clone());
         self.record.upstream_model = Some(call.model.clone());
@@ -324,6 +325,7 @@ impl Drop for Ticket {
             permit.settle(self.spent.booked());
         }
         let latency = self.started.elapsed();
+        self.record.at = Timestamp::now();
         self.record.latency_ms = millis(latency);
         self.metrics.in_flight.dec();
         self.metrics.ended(&Course {

@@ -1,6 +1,8 @@
 //! What is counted while requests are served. Each cell is reached without a lock or a look-up: by a request through what it
 //! holds anyway, its route and its upstream.
 
+mod recent;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use crate::base::id::Dialect;
 use crate::base::metrics::{Counter, Histogram, Level};
 use crate::ir::Usage;
 use crate::pool::failure::Class;
+
+pub use recent::Recent;
 
 /// The dialects, in the order of their counters.
 pub const DIALECTS: [Dialect; 2] = [Dialect::OpenAiChat, Dialect::Anthropic];
@@ -21,6 +25,8 @@ pub struct Metrics {
     requests: [Outcomes; DIALECTS.len()],
     /// Requests that are being served or wait for it.
     pub in_flight: Level,
+    /// What ended within the last minute.
+    pub recent: Recent,
     /// How long requests waited for a slot.
     pub waited: Histogram,
     /// How long requests took that were answered.
@@ -87,6 +93,9 @@ impl Metrics {
     /// A request has ended.
     pub fn ended(&self, course: &Course<'_>) {
         self.outcome(course.dialect, course.error);
+        let usage = course.usage;
+        let tokens = usage.input_total().saturating_add(usage.output_total());
+        self.recent.ended(tokens);
         if let Some(model) = course.model {
             model.ended(course.error.map(|(_, origin)| origin), course.usage);
         }

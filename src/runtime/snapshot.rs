@@ -70,7 +70,7 @@ pub struct KeyEntry {
 }
 
 impl KeyEntry {
-    /// A key that may do everything and opens nothing: for questions about the pool.
+    /// A key that may do everything and opens nothing: for questions about the pool, and the operator's own requests.
     pub fn anybody() -> Self {
         Self {
             id: KeyId::from(""),
@@ -82,6 +82,11 @@ impl KeyEntry {
             limits: [None, None],
             slots: KeySlots::default(),
         }
+    }
+
+    /// Whether it is [`Self::anybody`]: no table has an empty name.
+    pub fn is_anybody(&self) -> bool {
+        self.id.as_str().is_empty()
     }
 
     /// Whether the key may use this public model.

@@ -3,21 +3,29 @@
 
 mod accounts;
 pub mod api;
+mod attention;
 mod edits;
+mod events;
 mod explain;
+mod export;
 mod history;
+mod jobs;
 mod keys;
 mod logs;
+pub mod oauth;
 pub mod openapi;
 mod operation;
+mod overview;
 mod params;
 mod pick;
 mod plan;
+mod playground;
 mod refusal;
 pub mod remote;
 mod state;
 mod status;
 mod table;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -26,6 +34,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Method, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
+use serde::Serialize;
 use serde_json::Value;
 use warp::reply::Response;
 
@@ -42,12 +51,17 @@ fn later(_: &Gateway, _: &Params) -> Result<Value, Refusal> {
     Err(Refusal::of(StatusCode::NOT_IMPLEMENTED, "not built yet"))
 }
 
-/// Of what is not built yet.
-fn later_response(_: Arc<Gateway>, _: Params) -> Responding {
-    Box::pin(std::future::ready(Err(Refusal::of(
-        StatusCode::NOT_IMPLEMENTED,
-        "not built yet",
-    ))))
+/// What operations share while the program runs.
+#[derive(Default)]
+pub struct Shared {
+    day: accounts::list::Day,
+    jobs: jobs::Jobs,
+    events: events::hub::Hub,
+}
+
+/// An answer as JSON.
+fn told<T: Serialize>(answer: &T) -> Result<Value, Refusal> {
+    serde_json::to_value(answer).map_err(|_| Refusal::failed())
 }
 
 /// How somebody showed who they are.

@@ -3,7 +3,7 @@
 //! Labels are bounded whatever clients send: names of upstreams and models come from the file, everything else from lists of
 //! the program. No account and no key is named.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use warp::reply::Response;
@@ -11,9 +11,9 @@ use warp::reply::Response;
 use crate::base::metrics::Kind::{Counter, Gauge, Histogram};
 use crate::base::metrics::{Page, seconds};
 use crate::base::time::Timestamp;
-use crate::pool::report::State;
 use crate::runtime::metrics::ModelCounts;
-use crate::runtime::snapshot::{Seat, Snapshot};
+use crate::runtime::snapshot::Snapshot;
+use crate::server::survey::{self, STATES, Survey};
 use crate::server::{Gateway, reply};
 use crate::store::{Condition, Health};
 
@@ -156,17 +156,6 @@ fn upstreams(page: &mut Page, snapshot: &Snapshot) {
     }
 }
 
-/// The names of the states of an account, in the order in which they are shown.
-const STATES: [&str; 7] = [
-    "active",
-    "cooling",
-    "exhausted",
-    "needs_verification",
-    "needs_login",
-    "disabled",
-    "paused",
-];
-
 fn accounts(page: &mut Page, gateway: &Gateway, snapshot: &Snapshot) {
     let now = Timestamp::now();
     let tally = Tally::of(snapshot, now);
@@ -215,18 +204,15 @@ impl<'a> Tally<'a> {
             tally.states.insert(id.as_str(), [0; STATES.len()]);
             tally.calls.insert(id.as_str(), 0);
         }
-        let closed = closed_seats(snapshot, now);
+        let survey = Survey::of(snapshot, now);
         for (id, account) in &snapshot.config.accounts {
             let Some(states) = tally.states.get_mut(account.upstream.as_str()) else {
                 continue;
             };
+            states[survey::place(&survey.state(id))] += 1;
             let Some(account) = snapshot.accounts.get(id) else {
-                states[place(&State::Paused)] += 1;
                 continue;
             };
-            let of = closed.get(&account.number).map_or(&[][..], Vec::as_slice);
-            let offers = of.iter().map(|seat| seat.offer(now));
-            states[place(&account.report(offers, now).state)] += 1;
             if let Some(calls) = tally.calls.get_mut(account.upstream.as_str()) {
                 *calls += u64::from(account.in_flight.count());
             }
@@ -237,37 +223,6 @@ impl<'a> Tally<'a> {
         }
         tally
     }
-}
-
-fn place(state: &State) -> usize {
-    let name = state.as_str();
-    STATES.iter().position(|s| *s == name).unwrap_or_default()
-}
-
-/// The seats of each account none of whose models can serve, by its number. Those of the others do not matter, since such
-/// an account is as a whole what its machine says: so the many that are well cost a look at one of their models.
-fn closed_seats(snapshot: &Snapshot, now: Timestamp) -> HashMap<u32, Vec<&Seat>> {
-    let mut seen = HashSet::new();
-    let routes: Vec<_> = snapshot
-        .routes()
-        .filter(|route| seen.insert(Arc::as_ptr(route)))
-        .collect();
-    let seats = || {
-        let targets = routes.iter().flat_map(|route| &route.targets);
-        targets.flat_map(|target| &target.seats)
-    };
-    let mut open = HashSet::with_capacity(snapshot.accounts.len());
-    for seat in seats() {
-        if !open.contains(&seat.account.number) && seat.lane.view(seat.credits, now).ready_at <= now
-        {
-            open.insert(seat.account.number);
-        }
-    }
-    let mut closed: HashMap<u32, Vec<&Seat>> = HashMap::new();
-    for seat in seats().filter(|seat| !open.contains(&seat.account.number)) {
-        closed.entry(seat.account.number).or_default().push(seat);
-    }
-    closed
 }
 
 fn store(page: &mut Page, health: &Health) {

@@ -56,6 +56,12 @@ impl RowSet {
         }
     }
 
+    /// Whether the row at this place is in it.
+    pub(super) fn has(&self, place: u16) -> bool {
+        let word = self.0.get(usize::from(place / 64));
+        word.is_some_and(|word| word >> (place % 64) & 1 == 1)
+    }
+
     /// Keeps the rows that are in both.
     pub(super) fn intersect(&mut self, other: &Self) {
         for (mine, theirs) in self.0.iter_mut().zip(other.0.iter()) {

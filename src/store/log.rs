@@ -1,5 +1,7 @@
 //! The log's rows: appending them, and finding them newest first by any of their columns.
 
+use std::ops::RangeInclusive;
+
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +13,7 @@ use super::record::{LogRecord, TryRecord};
 use super::table::{
     self, LOG, LOG_BY_ID, LOG_BY_VALUE, LOG_SPAN, META, META_NEXT_ROW, META_SIZES, TRY, USAGE,
 };
+use super::tail;
 use super::usage::{Tally, UsageSums};
 use crate::base::id::{AccountId, KeyId, ModelName, RequestId};
 use crate::base::time::Timestamp;
@@ -39,8 +42,8 @@ pub struct Filter {
     pub key: Option<KeyId>,
     /// Answered so.
     pub status: Option<StatusFilter>,
-    /// This one.
-    pub id: Option<RequestId>,
+    /// With an id in this range.
+    pub id: Option<RangeInclusive<RequestId>>,
 }
 
 /// How a request was answered.
@@ -180,7 +183,7 @@ pub(super) fn rows(
         by_id.insert(id, next)?;
         sizes.rows += row_size(&value);
         for call in &record.tries {
-            if let Some(value) = table::encode(call) {
+            if let Some(value) = table::encode_grown(call) {
                 tries.insert((next, call.n), value.as_slice())?;
                 sizes.rows += try_size(&value);
             }
@@ -205,13 +208,13 @@ pub(super) fn record(txn: &ReadTransaction, id: RequestId) -> Result<Option<LogR
     for call in txn.open_table(TRY)?.range((row, 0)..=(row, u16::MAX))? {
         record
             .tries
-            .extend(table::decode::<TryRecord>(call?.1.value()));
+            .extend(table::decode_grown::<TryRecord>(call?.1.value()));
     }
     Ok(Some(record))
 }
 
 /// The number of the row of a request.
-pub(super) fn row_of(txn: &ReadTransaction, id: RequestId) -> Result<Option<u64>, Fault> {
+fn row_of(txn: &ReadTransaction, id: RequestId) -> Result<Option<u64>, Fault> {
     let row = txn.open_table(LOG_BY_ID)?.get(id.as_u128())?;
     Ok(row.map(|row| row.value()))
 }
@@ -232,20 +235,14 @@ pub(super) fn page(
     }
     let mut walk = Walk::begin(txn, filter)?;
     let before = cursor.map_or(u64::MAX, |cursor| cursor.0);
-    if let Some(id) = filter.id {
-        let row = row_of(txn, id)?.filter(|row| *row < before);
-        if let Some(row) = row {
-            let set = walk.rows_of(block_of(row))?;
-            if set.backwards().any(|place| place == place_of(row)) {
-                walk.take(row, true)?;
-            }
-        }
-        return Ok(LogPage {
-            rows: walk.found,
-            next: None,
-        });
-    }
-    let next = walk.run(before, limit)?;
+    let few = match &filter.id {
+        Some(ids) => tail::rows_by_id(txn, ids)?,
+        None => None,
+    };
+    let next = match few {
+        Some(rows) => walk.run_through(rows, before, limit)?,
+        None => walk.run(before, limit)?,
+    };
     Ok(LogPage {
         rows: walk.found,
         next,
@@ -259,6 +256,7 @@ struct Walk {
     from: i64,
     to: i64,
     terms: Vec<(Column, String)>,
+    ids: Option<RangeInclusive<RequestId>>,
     values: ValueTable,
     spans: redb::ReadOnlyTable<u64, (i64, i64)>,
     log: redb::ReadOnlyTable<u64, &'static [u8]>,
@@ -285,6 +283,7 @@ impl Walk {
                 .into_iter()
                 .flatten()
                 .collect(),
+            ids: filter.id.clone(),
             values: txn.open_table(LOG_BY_VALUE)?,
             spans: txn.open_table(LOG_SPAN)?,
             log: txn.open_table(LOG)?,
@@ -315,11 +314,32 @@ impl Walk {
         let found: Option<LogRecord> = read_grown(self.log.get(row)?);
         if let Some(record) = found {
             let at = record.at.as_millis();
-            if !timed || (self.from <= at && at < self.to) {
+            let timely = !timed || (self.from <= at && at < self.to);
+            let named = self.ids.as_ref().is_none_or(|ids| ids.contains(&record.id));
+            if timely && named {
                 self.found.push(record);
             }
         }
         Ok(())
+    }
+
+    /// Looks at these rows, the last first, until the page is full.
+    fn run_through(
+        &mut self,
+        rows: Vec<u64>,
+        before: u64,
+        limit: usize,
+    ) -> Result<Option<Cursor>, Fault> {
+        for row in rows.into_iter().filter(|row| *row < before) {
+            if self.found.len() >= limit {
+                return Ok(Some(Cursor(row + 1)));
+            }
+            let set = self.rows_of(block_of(row))?;
+            if set.has(place_of(row)) {
+                self.take(row, true)?;
+            }
+        }
+        Ok(None)
     }
 
     /// Walks from before a row until the page is full, the work is done or nothing is left.

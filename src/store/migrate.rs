@@ -137,7 +137,7 @@ fn move_rows(db: &Database) -> Result<bool, Fault> {
                 continue;
             };
             for call in tries.range((id.value(), 0)..=(id.value(), u16::MAX))? {
-                let call: Option<TryRecord> = table::decode(call?.1.value());
+                let call: Option<TryRecord> = table::decode_grown(call?.1.value());
                 record.tries.extend(call);
             }
             records.push(record);

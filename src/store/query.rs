@@ -1,5 +1,7 @@
 //! Reading, from a consistent view of what is committed. Blocks on the disk: off the request path only.
 
+use std::collections::{BTreeSet, HashMap};
+
 use redb::{ReadTransaction, ReadableTableMetadata};
 use serde::de::DeserializeOwned;
 
@@ -14,7 +16,7 @@ use super::table::{
     META_KEY, QUOTA, SIGNATURE, SIGNATURE_BY_AGE, SIGNATURE_BY_CALL, SIGNATURE_SEEN, STANDING,
     Seen, TOKEN, USAGE,
 };
-use super::usage::{RollUp, UsageBucket, UsageSums, quarter, quarter_start};
+use super::usage::{RollUp, UsageBucket, UsageHead, UsageSums, quarter, quarter_start};
 use super::{Learned, Options};
 use crate::base::time::Timestamp;
 
@@ -171,45 +173,46 @@ pub(super) fn signature_of_digest(
     one_signature(&signatures, &seen, key, client, digest)
 }
 
-/// The buckets of one kind that begin in `from..to`, in order of time and name; of one name only where one is given.
-pub(super) fn usage(
+/// Which buckets of sums are wanted.
+pub(super) struct Wanted<'a> {
+    /// Of this kind.
+    pub(super) kind: RollUp,
+    /// Of these names only; of all where none are given.
+    pub(super) names: Option<&'a [&'a str]>,
+    /// Beginning at this time or later.
+    pub(super) from: Timestamp,
+    /// Beginning before this time.
+    pub(super) to: Timestamp,
+}
+
+/// Tells of each bucket that is wanted, in order of time; of those of a time in order of names, or as the names are given.
+pub(super) fn each_bucket(
     txn: &ReadTransaction,
-    kind: RollUp,
-    name: Option<&str>,
-    from: Timestamp,
-    to: Timestamp,
-) -> Result<Vec<UsageBucket>, Fault> {
+    wanted: &Wanted<'_>,
+    mut tell: impl FnMut(u32, &str, &[u8]),
+) -> Result<(), Fault> {
     let table = txn.open_table(USAGE)?;
-    let number = kind.number();
-    let mut out = Vec::new();
-    let mut push = |quarter: u32, name: &str, value: &[u8]| {
-        out.extend(
-            table::decode_grown::<UsageSums>(value).map(|sums| UsageBucket {
-                start: quarter_start(quarter),
-                kind,
-                name: name.to_owned(),
-                sums,
-            }),
-        );
-    };
-    let mut next = quarter(from);
-    if quarter_start(next) < from {
+    let number = wanted.kind.number();
+    let mut next = quarter(wanted.from);
+    if quarter_start(next) < wanted.from {
         next = next.saturating_add(1);
     }
     // From quarter to quarter that exist, so that a gap of years costs one step.
     while let Some(first) = table.range((next, 0, "")..)?.next().transpose()? {
         let (at, _, _) = first.0.value();
-        if quarter_start(at) >= to {
+        if quarter_start(at) >= wanted.to {
             break;
         }
-        if let Some(name) = name {
-            if let Some(value) = table.get((at, number, name))? {
-                push(at, name, value.value());
+        if let Some(names) = wanted.names {
+            for name in names {
+                if let Some(value) = table.get((at, number, *name))? {
+                    tell(at, name, value.value());
+                }
             }
         } else {
             for row in table.range((at, number, "")..(at, number + 1, ""))? {
                 let (key, value) = row?;
-                push(at, key.value().2, value.value());
+                tell(at, key.value().2, value.value());
             }
         }
         match at.checked_add(1) {
@@ -217,5 +220,87 @@ pub(super) fn usage(
             None => break,
         }
     }
+    Ok(())
+}
+
+/// The buckets that are wanted.
+pub(super) fn usage(txn: &ReadTransaction, wanted: &Wanted<'_>) -> Result<Vec<UsageBucket>, Fault> {
+    let mut out = Vec::new();
+    each_bucket(txn, wanted, |quarter, name, value| {
+        let sums = table::decode_grown::<UsageSums>(value);
+        out.extend(sums.map(|sums| UsageBucket {
+            start: quarter_start(quarter),
+            kind: wanted.kind,
+            name: name.to_owned(),
+            sums,
+        }));
+    })?;
     Ok(out)
+}
+
+/// The sums of each name over all buckets that are wanted.
+pub(super) fn totals(
+    txn: &ReadTransaction,
+    wanted: &Wanted<'_>,
+) -> Result<HashMap<String, UsageSums>, Fault> {
+    let mut out: HashMap<String, UsageSums> = HashMap::new();
+    each_bucket(txn, wanted, |_, name, value| {
+        let Some(sums) = table::decode_grown::<UsageSums>(value) else {
+            return;
+        };
+        match out.get_mut(name) {
+            Some(known) => known.merge(&sums),
+            None => drop(out.insert(name.to_owned(), sums)),
+        }
+    })?;
+    Ok(out)
+}
+
+/// The same without the histograms.
+pub(super) fn heads(
+    txn: &ReadTransaction,
+    wanted: &Wanted<'_>,
+) -> Result<HashMap<String, UsageHead>, Fault> {
+    let mut out: HashMap<String, UsageHead> = HashMap::new();
+    each_bucket(txn, wanted, |_, name, value| {
+        let Some(head) = table::decode_head::<UsageHead>(value) else {
+            return;
+        };
+        match out.get_mut(name) {
+            Some(known) => known.merge(head),
+            None => drop(out.insert(name.to_owned(), head)),
+        }
+    })?;
+    Ok(out)
+}
+
+/// The names that have a bucket of this kind from this time on, as far as so many of the newest buckets tell.
+pub(super) fn names(
+    txn: &ReadTransaction,
+    kind: RollUp,
+    from: Timestamp,
+    most: usize,
+) -> Result<BTreeSet<String>, Fault> {
+    let table = txn.open_table(USAGE)?;
+    let number = kind.number();
+    let (mut names, mut looked, mut before) = (BTreeSet::new(), 0, u32::MAX);
+    let first = quarter(from);
+    while looked < most {
+        let last = table.range((first, 0, "")..(before, 0, ""))?.next_back();
+        let Some(entry) = last.transpose()? else {
+            break;
+        };
+        let (at, _, _) = entry.0.value();
+        for row in table.range((at, number, "")..(at, number + 1, ""))? {
+            looked += 1;
+            let (key, _) = row?;
+            let name = key.value().2;
+            if !names.contains(name) {
+                names.insert(name.to_owned());
+            }
+        }
+        looked += 1;
+        before = at;
+    }
+    Ok(names)
 }

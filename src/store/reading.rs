@@ -1,13 +1,18 @@
 //! What is read from a running store: a consistent view of what is committed. All of it blocks on the disk.
 
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+
+use tokio::sync::watch;
 
 use super::crypt::DataKey;
 use super::log::{self, Cursor, Filter, LogPage};
 use super::open::Fault;
+use super::query::Wanted;
 use super::{
-    Condition, LogRecord, RollUp, SignatureRecord, Store, StoreError, UsageBucket, query, upkeep,
+    Condition, LogRecord, RollUp, SignatureRecord, Store, StoreError, Tail, UsageBucket, UsageHead,
+    UsageSums, query, tail, upkeep,
 };
 use crate::base::id::{KeyId, RequestId};
 use crate::base::time::Timestamp;
@@ -49,7 +54,83 @@ impl Store {
         to: Timestamp,
     ) -> Result<Vec<UsageBucket>, StoreError> {
         let log = &self.0.shared.log;
-        log.read(|txn| query::usage(txn, kind, name, from, to))
+        let names = name.map(|name| [name]);
+        let wanted = Wanted {
+            kind,
+            names: names.as_ref().map(<[&str; 1]>::as_slice),
+            from,
+            to,
+        };
+        log.read(|txn| query::usage(txn, &wanted))
+    }
+
+    /// The sums of each name over the quarter hours that begin in `from..to`. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Where the log can't be read.
+    pub fn usage_totals(
+        &self,
+        kind: RollUp,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<HashMap<String, UsageSums>, StoreError> {
+        let names = None;
+        let wanted = Wanted {
+            kind,
+            names,
+            from,
+            to,
+        };
+        self.0.shared.log.read(|txn| query::totals(txn, &wanted))
+    }
+
+    /// The same without the histograms, which is quicker; of these names only where some are given.
+    ///
+    /// # Errors
+    /// Where the log can't be read.
+    pub fn usage_heads(
+        &self,
+        kind: RollUp,
+        names: Option<&[&str]>,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<HashMap<String, UsageHead>, StoreError> {
+        let wanted = Wanted {
+            kind,
+            names,
+            from,
+            to,
+        };
+        self.0.shared.log.read(|txn| query::heads(txn, &wanted))
+    }
+
+    /// The names of one kind that something was summed for from this time on, as far as `most` of the newest sums tell.
+    /// Blocks on the disk.
+    ///
+    /// # Errors
+    /// Where the log can't be read.
+    pub fn usage_names(
+        &self,
+        kind: RollUp,
+        from: Timestamp,
+        most: usize,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        let log = &self.0.shared.log;
+        log.read(|txn| query::names(txn, kind, from, most))
+    }
+
+    /// Told after each commit of log rows: [`Self::log_after`] then has them.
+    pub fn logged(&self) -> watch::Receiver<()> {
+        self.0.shared.logged.subscribe()
+    }
+
+    /// The newest `limit` rows from number `from` on, in the order in which they were written, without their tries; with
+    /// `u64::MAX` only where the log ends. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Where the log can't be read.
+    pub fn log_after(&self, from: u64, limit: u64) -> Result<Tail, StoreError> {
+        self.0.shared.log.read(|txn| tail::after(txn, from, limit))
     }
 
     /// A signature by the id of a call, for those that [`Self::load`] had no room for. Blocks on the disk.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
 
 use crate::base::time::Timestamp;
 use crate::store::body::Room;
@@ -35,6 +36,7 @@ pub(super) fn share(
         options,
         status: Mutex::new(Status::default()),
         generation: Mutex::new(1),
+        logged: watch::Sender::new(()),
     })
 }
 

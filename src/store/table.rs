@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::crypt::DataKey;
 use super::open::Fault;
-use super::record::{BudgetOwner, LogRecord, SignatureRecord, TokenRecord};
+use super::record::{BudgetOwner, LogRecord, SignatureRecord, TokenRecord, TryRecord};
 use super::usage::UsageSums;
 use crate::base::id::{AccountId, KeyId};
 use crate::base::secret::Secret;
@@ -154,6 +154,7 @@ pub(super) trait Grown: Serialize + DeserializeOwned {}
 
 impl Grown for LogRecord {}
 impl Grown for UsageSums {}
+impl Grown for TryRecord {}
 
 /// Encodes a value; `None` in the impossible case that postcard refuses it.
 pub(super) fn encode<T: Serialize>(value: &T) -> Option<Vec<u8>> {
@@ -185,6 +186,14 @@ pub(super) fn decode_grown<T: Grown>(bytes: &[u8]) -> Option<T> {
     match bytes.split_first() {
         Some((&V2, rest)) => whole(rest),
         Some((&V1, rest)) => whole(&[rest, &[0]].concat()),
+        _ => None,
+    }
+}
+
+/// The begin of what [`encode_grown`] gave: `T` has its first fields.
+pub(super) fn decode_head<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    match bytes.split_first() {
+        Some((&(V1 | V2), rest)) => Some(postcard::take_from_bytes(rest).ok()?.0),
         _ => None,
     }
 }

@@ -178,6 +178,7 @@ fn row_at(at: Timestamp, n: usize) -> LogRecord {
             latency_ms: 5,
             first_byte_ms: None,
             detail: "no capacity".into(),
+            start_ms: None,
         });
     }
     record

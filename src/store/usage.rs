@@ -148,6 +148,41 @@ impl UsageSums {
     }
 }
 
+/// The begin of [`UsageSums`]: what can be read of a bucket without its histograms.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct UsageHead {
+    /// As in [`UsageSums`].
+    pub requests: u64,
+    /// As in [`UsageSums`].
+    pub errors: BTreeMap<String, u64>,
+    /// As in [`UsageSums`].
+    pub client_errors: BTreeMap<String, u64>,
+    /// As in [`UsageSums`].
+    pub input: u64,
+    /// As in [`UsageSums`].
+    pub cached: u64,
+    /// As in [`UsageSums`].
+    pub cache_write: u64,
+}
+
+impl UsageHead {
+    /// Adds another bucket.
+    pub fn merge(&mut self, other: Self) {
+        self.requests = self.requests.saturating_add(other.requests);
+        for (mine, theirs) in [
+            (&mut self.errors, other.errors),
+            (&mut self.client_errors, other.client_errors),
+        ] {
+            for (kind, n) in theirs {
+                *mine.entry(kind).or_default() += n;
+            }
+        }
+        self.input = self.input.saturating_add(other.input);
+        self.cached = self.cached.saturating_add(other.cached);
+        self.cache_write = self.cache_write.saturating_add(other.cache_write);
+    }
+}
+
 /// One bucket as it is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageBucket {

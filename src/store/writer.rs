@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 use redb::WriteTransaction;
+use tokio::sync::watch;
 
 mod bodies;
 mod lane;
@@ -46,6 +47,8 @@ pub(super) struct Shared {
     pub(super) status: Mutex<Status>,
     /// The next generation number.
     pub(super) generation: Mutex<u64>,
+    /// Told after each commit of log rows.
+    pub(super) logged: watch::Sender<()>,
 }
 
 /// How writing goes.
@@ -218,6 +221,7 @@ impl Writer {
             Ok(lost) => {
                 self.shared.queue.done_logs(lost);
                 self.settle(Which::Log, None);
+                self.shared.logged.send_replace(());
                 self.grew(records.len(), records.iter().map(LogRecord::weight).sum());
                 Ok(())
             }

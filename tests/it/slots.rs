@@ -243,7 +243,7 @@ async fn a_panic_inside_a_request_gives_everything_back() {
         key(&app, "main"),
     );
     let id = RequestId::generate();
-    let ticket = Ticket::open(app.runtime(), id, Front::OpenAiChat, &key.id);
+    let ticket = Ticket::open(app.runtime(), id, Front::OpenAiChat, Some(&key.id));
     let mut request = Request::new(Spoken::OpenAiChat, FLASH);
     request.turns = vec![Turn {
         role: Role::User,

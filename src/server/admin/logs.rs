@@ -1,41 +1,40 @@
 //! `logs` and `request body`: the log's rows, and what was said in one of them.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use crate::base::id::RequestId;
 use crate::base::time::Timestamp;
 use crate::base::units::parse_duration;
 use crate::server::Gateway;
-use crate::server::admin::{Params, Refusal, explain};
-use crate::store::{BodyPart, Cursor, Filter, MAX_PAGE, StatusFilter, StoreError};
+use crate::server::admin::api::logs::{Bodies, KeptBody, LogNames, LogPage};
+use crate::server::admin::{Params, Refusal, explain, told};
+use crate::store::{BodyPart, Cursor, Filter, RollUp, StatusFilter, StoreError};
 
 /// Rows where no number is asked for.
 const ROWS: usize = 50;
 /// After so long a page goes out as far as it is filled. One look into the log takes a few milliseconds.
 const WORK: Duration = Duration::from_millis(500);
+/// Characters of a request's id.
+const ID: usize = 26;
+/// Names are those of this time.
+const NAMES_OF: Duration = Duration::from_hours(30 * 24);
+/// As far as so many sums of quarter hours tell, which takes a tenth of a second.
+const LOOKED_AT: usize = 200_000;
 
 /// Newest first; `next` is what to give as `before` for the rows that follow, null where there are none.
 pub(super) fn logs(gateway: &Gateway, params: &Params) -> Result<Value, Refusal> {
     let filter = filter(params, Timestamp::now())?;
-    let limit = match params.get("limit") {
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|n| (1..=MAX_PAGE).contains(n))
-            .ok_or_else(|| {
-                Refusal::mistake(format!(
-                    "`limit`: expected a number from 1 to {MAX_PAGE}, found `{text}`"
-                ))
-            })?,
-        None => ROWS,
-    };
+    let limit = params.number("limit").map(usize::try_from);
+    let limit = limit.and_then(Result::ok).unwrap_or(ROWS);
     let mut cursor = match params.get("before") {
         Some(text) => Some(Cursor(text.parse().map_err(|_| {
-            Refusal::mistake(format!(
-                "`before`: expected the `next` of another answer, found `{text}`"
-            ))
+            let message =
+                format!("`before`: expected the `next` of another answer, found `{text}`");
+            Refusal::field("before", message)
         })?)),
         None => None,
     };
@@ -51,17 +50,18 @@ pub(super) fn logs(gateway: &Gateway, params: &Params) -> Result<Value, Refusal>
             break;
         }
     }
-    Ok(json!({
-        "rows": rows.iter().map(explain::row).collect::<Vec<_>>(),
-        "next": cursor.map(|cursor| cursor.0.to_string()),
-    }))
+    told(&LogPage {
+        rows: rows.iter().map(explain::row).collect(),
+        next: cursor.map(|cursor| cursor.0.to_string()),
+    })
 }
 
-fn unavailable(error: &StoreError) -> Refusal {
+pub(super) fn unavailable(error: &StoreError) -> Refusal {
     Refusal::of(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
 }
 
-fn filter(params: &Params, now: Timestamp) -> Result<Filter, Refusal> {
+/// The rows that the query wants.
+pub(super) fn filter(params: &Params, now: Timestamp) -> Result<Filter, Refusal> {
     let time = |name: &str| {
         params
             .get(name)
@@ -75,22 +75,40 @@ fn filter(params: &Params, now: Timestamp) -> Result<Filter, Refusal> {
         account: params.get("account").map(Into::into),
         key: params.get("key").map(Into::into),
         status: params.get("status").map(status).transpose()?,
-        id: None,
+        id: params.get("id").map(ids).transpose()?,
     })
 }
 
+/// The ids that begin so: they sort by time, so that they are a range.
+fn ids(text: &str) -> Result<RangeInclusive<RequestId>, Refusal> {
+    let begin = explain::bare(text).to_ascii_uppercase();
+    let end = |with: char| {
+        let fits = (1..=ID).contains(&begin.len()) && begin.is_ascii();
+        let rest = ID.saturating_sub(begin.len());
+        let whole = format!("{begin}{}", with.to_string().repeat(rest));
+        RequestId::parse(&whole).filter(|_| fits)
+    };
+    match (end('0'), end('Z')) {
+        (Some(first), Some(last)) => Ok(first..=last),
+        _ => Err(Refusal::field(
+            "id",
+            format!("`id`: expected a request id or the begin of one, found `{text}`"),
+        )),
+    }
+}
+
 /// A moment, or how long ago.
-fn time(name: &str, text: &str, now: Timestamp) -> Result<Timestamp, Refusal> {
+pub(super) fn time(name: &str, text: &str, now: Timestamp) -> Result<Timestamp, Refusal> {
     if let Some(at) = Timestamp::parse_rfc3339(text) {
         return Ok(at);
     }
     let ago = parse_duration(text).map_err(|_| {
-        Refusal::mistake(format!(
+        let message = format!(
             "`{name}`: expected how long ago, such as `2h`, or a time such as `2026-11-22T10:00:00Z`, found `{text}`"
-        ))
+        );
+        Refusal::field(name, message)
     })?;
-    let ms = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
-    Ok(Timestamp(now.as_millis().saturating_sub(ms)))
+    Ok(now.minus(ago))
 }
 
 fn status(text: &str) -> Result<StatusFilter, Refusal> {
@@ -98,9 +116,12 @@ fn status(text: &str) -> Result<StatusFilter, Refusal> {
     match (class.parse(), text.parse()) {
         (Ok(digit @ 1..=5), _) => Ok(StatusFilter::Class(digit)),
         (_, Ok(status @ 100..=599)) => Ok(StatusFilter::Exactly(status)),
-        _ => Err(Refusal::mistake(format!(
-            "`status`: expected a status such as `429`, or `4xx` for all that begin with a 4, found `{text}`"
-        ))),
+        _ => {
+            let message = format!(
+                "`status`: expected a status such as `429`, or `4xx` for all that begin with a 4, found `{text}`"
+            );
+            Err(Refusal::field("status", message))
+        }
     }
 }
 
@@ -115,12 +136,37 @@ pub(super) fn body(gateway: &Gateway, params: &Params) -> Result<Value, Refusal>
         )));
     };
     tracing::info!(request = %id, "bodies looked at");
-    let part = |part: &BodyPart| json!({ "text": part.text, "bytes": part.bytes, "cut": part.cut });
-    Ok(json!({
-        "id": id.to_string(),
-        "request": part(&found.request),
-        "answer": part(&found.answer),
-    }))
+    let part = |part: BodyPart| KeptBody {
+        text: part.text,
+        bytes: part.bytes,
+        cut: part.cut,
+    };
+    told(&Bodies {
+        id: id.to_string(),
+        request: part(found.request),
+        answer: part(found.answer),
+    })
+}
+
+/// The names that the log can be filtered by.
+pub(super) fn names(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
+    let runtime = &gateway.dispatcher.runtime;
+    let snapshot = runtime.snapshot();
+    let config = &snapshot.config;
+    let from = Timestamp::now().minus(NAMES_OF);
+    let seen = |kind| runtime.store.usage_names(kind, from, LOOKED_AT);
+    let seen = |kind| seen(kind).map_err(|e| unavailable(&e));
+    let mut models = seen(RollUp::Model)?;
+    models.extend(config.models.keys().cloned());
+    let mut accounts = seen(RollUp::Account)?;
+    accounts.extend(config.accounts.keys().map(ToString::to_string));
+    let mut keys = seen(RollUp::Key)?;
+    keys.extend(config.keys.keys().map(ToString::to_string));
+    told(&LogNames {
+        models: models.into_iter().collect(),
+        accounts: accounts.into_iter().collect(),
+        keys: keys.into_iter().collect(),
+    })
 }
 
 #[cfg(test)]
@@ -146,6 +192,21 @@ mod tests {
         assert_eq!(status("5xx").unwrap(), StatusFilter::Class(5));
         for wrong in ["", "xx", "6xx", "99", "600", "4x", "12xx"] {
             assert!(status(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_begin_of_an_id_is_a_range() {
+        let whole = "01K9ZZZZZZABCDEFGHJKMNPQRS";
+        let exact = ids(&format!("req_{}", whole.to_lowercase())).unwrap();
+        assert_eq!(exact.start(), exact.end());
+        assert_eq!(exact.start().to_string(), whole);
+        let some = ids("01K9").unwrap();
+        assert!(some.contains(exact.start()));
+        assert!(!ids("01KA").unwrap().contains(exact.start()));
+        for wrong in ["", "8", "01K9-", "é", &"0".repeat(27)] {
+            let refused = ids(wrong).unwrap_err();
+            assert_eq!(refused.fields[0].field, "id", "{wrong}");
         }
     }
 }

@@ -201,6 +201,8 @@ pub struct TryRecord {
     pub first_byte_ms: Option<u64>,
     /// The beginning of what came back, for the log only.
     pub detail: String,
+    /// From the request's begin to the call's; `None` in rows of an agp that did not keep it.
+    pub start_ms: Option<u64>,
 }
 
 /// What was decided of one account.

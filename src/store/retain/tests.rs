@@ -45,6 +45,7 @@ fn row(at: Timestamp, n: u128) -> LogRecord {
         latency_ms: 0,
         first_byte_ms: None,
         detail: String::new(),
+        start_ms: None,
     });
     record
 }

@@ -153,7 +153,7 @@ fn older_files(dir: &std::path::Path, rows: &[LogRecord]) {
             let id = row.id.as_u128();
             log.insert(id, without_cost(row).as_slice()).unwrap();
             for call in &row.tries {
-                let value = encode(call).unwrap();
+                let value = without_cost(call);
                 tries.insert((id, call.n), value.as_slice()).unwrap();
             }
             sums.requests += 1;

@@ -36,7 +36,10 @@ fn matches(filter: &Filter, record: &LogRecord) -> bool {
             .key
             .is_none_or_some(|k| record.key.as_ref() == Some(k))
         && filter.account.is_none_or_some(account)
-        && filter.id.is_none_or(|id| record.id == id)
+        && filter
+            .id
+            .as_ref()
+            .is_none_or(|ids| ids.contains(&record.id))
         && filter.status.is_none_or(|status| match status {
             StatusFilter::Exactly(n) => record.status == n,
             StatusFilter::Class(digit) => record.status / 100 == u16::from(digit),
@@ -110,7 +113,7 @@ fn filters(count: i64) -> impl Strategy<Value = Filter> {
         prop::sample::select(vec![200, 400, 429, 503, 504]).prop_map(StatusFilter::Exactly),
         (2u8..6).prop_map(StatusFilter::Class),
     ]);
-    let id = prop::option::weighted(0.1, 0..count);
+    let id = prop::option::weighted(0.2, (0..count, 0..count));
     (time(), time(), model, name(), name(), status, id).prop_map(
         |(from, to, model, account, key, status, id)| Filter {
             from,
@@ -119,7 +122,11 @@ fn filters(count: i64) -> impl Strategy<Value = Filter> {
             account: account.map(Into::into),
             key: key.map(Into::into),
             status,
-            id: id.map(|n| made(BEGIN + 1000 * n, usize::try_from(n).unwrap()).id),
+            id: id.map(|(a, b)| {
+                let id = |n: i64| made(BEGIN + 1000 * n, usize::try_from(n).unwrap()).id;
+                // One in two is exact, the others are of all lengths.
+                id(a)..=id(if a % 2 == 0 { a } else { b })
+            }),
         },
     )
 }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// A dialect of clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -23,5 +24,6 @@ pub struct Play {
     /// The request's dialect.
     pub dialect: Dialect,
     /// The request. Answered as the client would be, with `x-request-id` for the explanation.
-    pub request: Value,
+    #[schemars(with = "Value")]
+    pub request: Box<RawValue>,
 }

@@ -12,7 +12,7 @@ use crate::server::admin::api::oauth::{
     ConfirmOauth, OauthPending, OauthStarted, PasteOauth, StartOauth,
 };
 use crate::server::admin::operation::{Operation, Query};
-use crate::server::admin::{accounts, edits, keys, later, pick};
+use crate::server::admin::{accounts, edits, jobs, keys, later, pick, playground};
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::get::<AccountPage>("account list", "/accounts", accounts::list)
@@ -54,10 +54,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
         edits::switch(gateway, params, false)
     })
     .does("set an account's `enabled` to false in the file"),
-    Operation::post::<Acted>("accounts act", "/pool/act", later)
+    Operation::post::<Acted>("accounts act", "/pool/act", accounts::act)
         .takes::<ActOnAccounts>()
         .does("pause, resume or release several accounts"),
-    Operation::post::<JobStarted>("accounts refresh", "/pool/refresh", later)
+    Operation::post::<JobStarted>("accounts refresh", "/pool/refresh", jobs::start)
         .takes::<RefreshAccounts>()
         .does("ask the upstreams of several accounts, or of all, and tell how it goes as a job"),
     Operation::edit::<AddedAccount>("account add", "/accounts", later)
@@ -67,21 +67,22 @@ pub(super) const OPERATIONS: &[Operation] = &[
         .takes::<AddAccounts>()
         .does("add several accounts given as JSON or CSV"),
     Operation::post::<OauthStarted>("oauth start", "/oauth", later)
+        .responds(oauth::start)
         .takes::<StartOauth>()
         .does("begin to add an account by its provider's consent page"),
-    Operation::post::<OauthPending>("oauth paste", "/oauth/paste", later)
+    Operation::post::<OauthPending>("oauth paste", "/oauth/paste", oauth::paste)
         .takes::<PasteOauth>()
         .does("take the address that the browser ended at"),
-    Operation::get::<OauthPending>("oauth show", "/oauth/{state}", later)
+    Operation::get::<OauthPending>("oauth show", "/oauth/{state}", oauth::show)
         .does("how far a sign-in at a provider is"),
     Operation::edit::<AddedAccount>("oauth confirm", "/oauth/{state}/confirm", later)
         .takes::<ConfirmOauth>()
         .does("make the account that was signed in, or renew it"),
-    Operation::post::<OauthPending>("oauth cancel", "/oauth/{state}/cancel", later)
+    Operation::post::<OauthPending>("oauth cancel", "/oauth/{state}/cancel", oauth::cancel)
         .does("forget a sign-in"),
-    Operation::get::<JobList>("job list", "/jobs", later).does("long work of late"),
-    Operation::get::<Job>("job show", "/jobs/{id}", later).does("how far long work is"),
-    Operation::post::<Job>("job cancel", "/jobs/{id}/cancel", later)
+    Operation::get::<JobList>("job list", "/jobs", jobs::list).does("long work of late"),
+    Operation::get::<Job>("job show", "/jobs/{id}", jobs::show).does("how far long work is"),
+    Operation::post::<Job>("job cancel", "/jobs/{id}/cancel", jobs::cancel)
         .does("begin no more parts of long work"),
     Operation::get::<KeyList>("key list", "/keys", later)
         .does("client keys and groups with their limits and what is used of them"),
@@ -95,7 +96,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         .asks(&[Query::text("key", "only what this key may use")])
         .does("public models and their routes"),
     Operation::get::<Offers>("model offers", "/offers", later).does("what upstreams list"),
-    Operation::post::<ModelTest>("model test", "/models/{name}/test", later)
+    Operation::post::<ModelTest>("model test", "/models/{name}/test", playground::test)
         .takes::<TestModel>()
         .does("send a short real request to a model, and tell who served it"),
     Operation::get::<Picked>("pick", "/pick", pick::pick)

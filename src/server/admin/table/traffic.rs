@@ -7,7 +7,7 @@ use crate::server::admin::api::playground::Play;
 use crate::server::admin::api::status::Status;
 use crate::server::admin::api::usage::Usage;
 use crate::server::admin::operation::{Operation, Query};
-use crate::server::admin::{explain, later, later_response, logs, status};
+use crate::server::admin::{events, explain, export, logs, overview, playground, status, usage};
 use crate::store::MAX_PAGE;
 
 /// What the log can be filtered by.
@@ -27,9 +27,9 @@ macro_rules! filters {
 }
 
 pub(super) const OPERATIONS: &[Operation] = &[
-    Operation::get::<Overview>("overview", "/overview", later)
+    Operation::get::<Overview>("overview", "/overview", overview::overview)
         .does("what an operator wants to know first"),
-    Operation::get::<Usage>("usage", "/usage", later)
+    Operation::get::<Usage>("usage", "/usage", usage::usage)
         .asks(&[
             Query::text(
                 "since",
@@ -64,13 +64,13 @@ pub(super) const OPERATIONS: &[Operation] = &[
             )
         ))
         .does("the requests of the log, newest first"),
-    Operation::get::<LogNames>("log names", "/request-names", later)
+    Operation::get::<LogNames>("log names", "/request-names", logs::names)
         .does("the names that the log can be filtered by"),
     Operation::other(
         "log export",
         "/request-export",
         &["application/jsonl", "text/csv"],
-        later_response,
+        export::export,
     )
     .asks(filters!(
         Query::choice("format", &["jsonl", "csv"], "jsonl where none is given"),
@@ -89,7 +89,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ),
     Operation::get::<Explained>("explain", "/requests/{id}", explain::explain)
         .does("what became of a request: every account's verdict and every try"),
-    Operation::other("events", "/events", &["text/event-stream"], later_response)
+    Operation::other("events", "/events", &["text/event-stream"], events::events)
         .asks(&[Query::text(
             "topics",
             "`requests` for each request that ends; separated by commas, none where none is given",
@@ -99,13 +99,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "playground",
         "/playground",
         &["application/json", "text/event-stream"],
-        later_response,
+        playground::play,
     )
     .takes::<Play>()
     .role(Role::Write)
     .does("serve a request with a key's rights and at its cost, as a client of that key is served"),
-    Operation::get::<Status>("status", "/status", |gateway, _| {
-        Ok(status::status(gateway))
-    })
-    .does("what runs: configuration, accounts, queue, store"),
+    Operation::get::<Status>("status", "/status", status::status)
+        .does("what runs: configuration, accounts, queue, store"),
 ];
