@@ -6,15 +6,10 @@ declare module "vue-router" {
   interface RouteMeta {
     /** Key of the title. */
     title?: string;
-<<<<<<< HEAD
-    /** Needs no session, and has no shell around it. */
-    open?: boolean;
-    /** Addresses with the same key are one view that stays. */
-    key?: string;
-=======
     /** Needs no session, and has no shell around it. `any`: also for whoever has one; else that leads to the overview. */
     open?: boolean | "any";
->>>>>>> h/v2
+    /** Addresses with the same key are one view that stays. */
+    key?: string;
   }
 }
 
