@@ -155,8 +155,11 @@ impl Controller {
         } = draft;
         let ready = self.ready(&read).await.map_err(NotDone::Unusable)?;
         let (desk, after) = (self.desk(), read.files.clone());
-        let unsaved = aside(move || desk.save(&before, &after, &plan)).await?;
-        if let Some((why, patch)) = unsaved {
+        let unsaved = aside(move || desk.save(&before, &after, &plan)).await;
+        if !matches!(unsaved, Ok(None)) {
+            self.keyring.withdraw();
+        }
+        if let Some((why, patch)) = unsaved? {
             done.unsaved = Some(why);
             done.patch = Some(patch);
             return Ok(done);

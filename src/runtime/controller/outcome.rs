@@ -97,8 +97,5 @@ pub(super) fn needs_restart(started: &Config, now: &Config) -> Vec<String> {
     if started.state.path != now.state.path {
         settings.push("state.path".to_owned());
     }
-    if started.secrets.identity != now.secrets.identity {
-        settings.push("secrets.identity".to_owned());
-    }
     settings
 }
