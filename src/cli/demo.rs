@@ -50,8 +50,14 @@ pub async fn run(args: Args, tasks: &Tasks, out: &mut dyn Write) -> Result<(), S
     let key = client_key.expose();
     // For this run only, as the key is.
     let password = key::generate().map_err(|e| format!("a password can't be made: {e}"))?;
-    let password: String = password.expose().chars().skip("sk-".len()).take(16).collect();
-    let hash = hash_password::hash(&password).map_err(|e| format!("a password can't be made: {e}"))?;
+    let password: String = password
+        .expose()
+        .chars()
+        .skip("sk-".len())
+        .take(16)
+        .collect();
+    let hash =
+        hash_password::hash(&password).map_err(|e| format!("a password can't be made: {e}"))?;
     let root = folder.path().join("agp.toml");
     let places = Places {
         root: root.clone(),

@@ -63,6 +63,8 @@ mod metrics;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
+mod oauth;
+#[cfg(test)]
 mod planted;
 #[cfg(test)]
 mod pool;
