@@ -2,12 +2,15 @@
 //! document is made of it.
 
 mod accounts;
+mod adding;
 pub mod api;
+mod configuration;
 mod edits;
 mod explain;
 mod history;
 mod keys;
 mod logs;
+mod models;
 pub mod openapi;
 mod operation;
 mod params;
@@ -32,6 +35,7 @@ use warp::reply::Response;
 use crate::config::model::Role;
 use crate::server::Gateway;
 
+pub use keys::KeySums;
 pub use operation::{Answer, Operation, Query, Responding, Run, Takes, Verb};
 pub use params::Params;
 pub use refusal::{Fault, Refusal};

@@ -179,18 +179,33 @@ pub(super) fn usage(
     from: Timestamp,
     to: Timestamp,
 ) -> Result<Vec<UsageBucket>, Fault> {
+    let mut out = Vec::new();
+    each_usage(txn, kind, name, from, to, |start, name, sums| {
+        out.push(UsageBucket {
+            start,
+            kind,
+            name: name.to_owned(),
+            sums,
+        });
+    })?;
+    Ok(out)
+}
+
+/// Visits the same.
+pub(super) fn each_usage(
+    txn: &ReadTransaction,
+    kind: RollUp,
+    name: Option<&str>,
+    from: Timestamp,
+    to: Timestamp,
+    mut visit: impl FnMut(Timestamp, &str, UsageSums),
+) -> Result<(), Fault> {
     let table = txn.open_table(USAGE)?;
     let number = kind.number();
-    let mut out = Vec::new();
     let mut push = |quarter: u32, name: &str, value: &[u8]| {
-        out.extend(
-            table::decode_grown::<UsageSums>(value).map(|sums| UsageBucket {
-                start: quarter_start(quarter),
-                kind,
-                name: name.to_owned(),
-                sums,
-            }),
-        );
+        if let Some(sums) = table::decode_grown(value) {
+            visit(quarter_start(quarter), name, sums);
+        }
     };
     let mut next = quarter(from);
     if quarter_start(next) < from {
@@ -217,5 +232,5 @@ pub(super) fn usage(
             None => break,
         }
     }
-    Ok(out)
+    Ok(())
 }

@@ -7,7 +7,8 @@ use super::crypt::DataKey;
 use super::log::{self, Cursor, Filter, LogPage};
 use super::open::Fault;
 use super::{
-    Condition, LogRecord, RollUp, SignatureRecord, Store, StoreError, UsageBucket, query, upkeep,
+    Condition, LogRecord, RollUp, SignatureRecord, Store, StoreError, UsageBucket, UsageSums,
+    query, upkeep,
 };
 use crate::base::id::{KeyId, RequestId};
 use crate::base::time::Timestamp;
@@ -50,6 +51,22 @@ impl Store {
     ) -> Result<Vec<UsageBucket>, StoreError> {
         let log = &self.0.shared.log;
         log.read(|txn| query::usage(txn, kind, name, from, to))
+    }
+
+    /// Visits the quarter hours of one kind that begin in `from..to`, in order of time and name, each with its begin and the
+    /// name that it is kept for. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Where the log can't be read; some may have been visited.
+    pub fn each_usage(
+        &self,
+        kind: RollUp,
+        from: Timestamp,
+        to: Timestamp,
+        visit: impl FnMut(Timestamp, &str, UsageSums),
+    ) -> Result<(), StoreError> {
+        let log = &self.0.shared.log;
+        log.read(|txn| query::each_usage(txn, kind, None, from, to, visit))
     }
 
     /// A signature by the id of a call, for those that [`Self::load`] had no room for. Blocks on the disk.

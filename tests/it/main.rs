@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod a_long_stream;
 #[cfg(test)]
+mod adding;
+#[cfg(test)]
 mod answers;
 #[cfg(test)]
 mod arch;
@@ -14,9 +16,13 @@ mod bodies;
 #[cfg(test)]
 mod broken;
 #[cfg(test)]
+mod client_keys;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod config_edit;
+#[cfg(test)]
+mod configuration;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
@@ -94,3 +100,5 @@ mod tokens;
 mod trials;
 #[cfg(test)]
 mod vectors;
+#[cfg(test)]
+mod zz_measure;
