@@ -24,7 +24,12 @@ async fn consented(app: &TestApp, session: &Session, body: Value, email: &str) -
     let begun = asked(session.post(app, "/oauth").body(body.to_string())).await;
     assert_eq!(begun.status, StatusCode::OK, "{}", begun.body);
     let cookie = begun.set_cookie().unwrap();
-    for part in ["HttpOnly", "SameSite=Lax", "Path=/oauth-callback", "Max-Age=600"] {
+    for part in [
+        "HttpOnly",
+        "SameSite=Lax",
+        "Path=/oauth-callback",
+        "Max-Age=600",
+    ] {
         assert!(cookie.contains(part), "{cookie}");
     }
     let url = begun.body["url"].as_str().unwrap();
@@ -42,12 +47,16 @@ async fn consented(app: &TestApp, session: &Session, body: Value, email: &str) -
 /// The browser is led back.
 async fn returned(app: &TestApp, back: &str, cookie: &str) -> Answer {
     let request = app.client.get(app.url(back));
-    let request = request.header("accept", "text/html").header("cookie", cookie);
+    let request = request
+        .header("accept", "text/html")
+        .header("cookie", cookie);
     asked(request).await
 }
 
 async fn step(app: &TestApp, session: &Session, state: &str) -> Value {
-    asked(session.get(app, &format!("/oauth/{state}"))).await.body
+    asked(session.get(app, &format!("/oauth/{state}")))
+        .await
+        .body
 }
 
 async fn confirmed(app: &TestApp, session: &Session, state: &str) -> Answer {
@@ -81,7 +90,11 @@ async fn a_consent_leads_back_and_whoever_began_confirms_it() {
     assert_eq!(made.status, StatusCode::OK, "{}", made.body);
     assert_eq!(made.body["renewed"], false);
     let name = made.body["name"].as_str().unwrap();
-    assert!(text().contains("email = \"carol@example.com\"") && text().contains("agp1:"), "{}", text());
+    assert!(
+        text().contains("email = \"carol@example.com\"") && text().contains("agp1:"),
+        "{}",
+        text()
+    );
     assert!(app.runtime().snapshot().accounts.contains_key(name));
     // It is over: nothing is left to be confirmed a second time.
     let again = confirmed(&app, &session, &one.state).await;
@@ -106,7 +119,10 @@ async fn the_address_can_be_pasted_and_what_is_wrong_with_it_is_said_at_the_fiel
         asked(session.post(&app, "/oauth/paste").body(body)).await
     };
     let none = paste("4/code").await;
-    assert_eq!((none.status, none.field()), (StatusCode::BAD_REQUEST, Some("address")));
+    assert_eq!(
+        (none.status, none.field()),
+        (StatusCode::BAD_REQUEST, Some("address"))
+    );
     let one = consented(&app, &session, origin(), "dave@example.com").await;
     for wrong in [
         "http://localhost:8088/oauth-callback?state=other&code=4/x",
@@ -114,7 +130,11 @@ async fn the_address_can_be_pasted_and_what_is_wrong_with_it_is_said_at_the_fiel
         "not an address",
     ] {
         let refused = paste(wrong).await;
-        assert_eq!((refused.status, refused.field()), (StatusCode::BAD_REQUEST, Some("address")), "{wrong}");
+        assert_eq!(
+            (refused.status, refused.field()),
+            (StatusCode::BAD_REQUEST, Some("address")),
+            "{wrong}"
+        );
     }
     let found = paste(&format!("http://localhost:8088{}", one.back)).await;
     assert_eq!(found.body["step"], "found", "{}", found.body);
@@ -133,14 +153,24 @@ async fn another_persons_sign_in_can_not_be_slipped_in() {
     // The link that the victim is made to open: with no cookie, and with that of a sign-in of its own.
     for cookie in ["", &own.cookie, "agp_oauth="] {
         let page = returned(&app, &theirs.back, cookie).await;
-        assert_eq!(page.status, StatusCode::OK, "the page that shows its address");
-        assert_eq!(step(&app, &attacker, &theirs.state).await["step"], "waiting");
+        assert_eq!(
+            page.status,
+            StatusCode::OK,
+            "the page that shows its address"
+        );
+        assert_eq!(
+            step(&app, &attacker, &theirs.state).await["step"],
+            "waiting"
+        );
     }
     // Pasting it does nothing either, and what somebody else began is not there.
     let body = json!({ "address": theirs.back }).to_string();
     let refused = asked(victim.post(&app, "/oauth/paste").body(body)).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
-    assert_eq!(returned(&app, &theirs.back, &theirs.cookie).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(
+        returned(&app, &theirs.back, &theirs.cookie).await.status,
+        StatusCode::SEE_OTHER
+    );
     for path in ["", "/confirm", "/cancel"] {
         let path = format!("/oauth/{}{path}?revision={}", theirs.state, revision(&app));
         let request = if path.contains("/c") {
@@ -151,10 +181,17 @@ async fn another_persons_sign_in_can_not_be_slipped_in() {
         assert_eq!(asked(request).await.status, StatusCode::NOT_FOUND, "{path}");
     }
     // Without the header that a page of another site can't send nothing is made.
-    let path = format!("/oauth/{}/confirm?revision={}", theirs.state, revision(&app));
+    let path = format!(
+        "/oauth/{}/confirm?revision={}",
+        theirs.state,
+        revision(&app)
+    );
     let request = attacker.get(&app, "/session").build().unwrap();
     let cookie = request.headers()["cookie"].clone();
-    let forged = app.client.post(crate::signin::url(&app, &path)).header("cookie", cookie);
+    let forged = app
+        .client
+        .post(crate::signin::url(&app, &path))
+        .header("cookie", cookie);
     assert_eq!(asked(forged.body("{}")).await.status, StatusCode::FORBIDDEN);
     assert_eq!(app.runtime().snapshot().accounts.len(), 1);
 }
@@ -164,8 +201,16 @@ async fn who_refuses_and_where_the_panel_is_open_is_told() {
     let app = started().await;
     let session = Session::begin(&app).await;
     let begun = asked(session.post(&app, "/oauth").body(origin().to_string())).await;
-    let (state, url) = (begun.body["state"].as_str().unwrap(), begun.body["url"].as_str().unwrap());
-    let answer = app.client.get(format!("{url}&sim_deny=1")).send().await.unwrap();
+    let (state, url) = (
+        begun.body["state"].as_str().unwrap(),
+        begun.body["url"].as_str().unwrap(),
+    );
+    let answer = app
+        .client
+        .get(format!("{url}&sim_deny=1"))
+        .send()
+        .await
+        .unwrap();
     let to = answer.headers()["location"].to_str().unwrap().to_owned();
     let (_, query) = to.split_once("/oauth-callback").unwrap();
     let cookie = begun.set_cookie().unwrap().split(';').next().unwrap();
@@ -183,16 +228,32 @@ async fn who_refuses_and_where_the_panel_is_open_is_told() {
     ] {
         let body = json!({ "origin": at }).to_string();
         let begun = asked(session.post(&app, "/oauth").body(body)).await.body;
-        assert_eq!((&begun["lands_here"], &begun["move_to"]), (&json!(lands), &moves), "{at}: {begun}");
+        assert_eq!(
+            (&begun["lands_here"], &begun["move_to"]),
+            (&json!(lands), &moves),
+            "{at}: {begun}"
+        );
     }
     for (body, status, field) in [
         (json!({}), 400, "origin"),
         (json!({ "origin": 1 }), 400, "origin"),
-        (json!({ "origin": "x", "upstream": "none" }), 404, "upstream"),
-        (json!({ "origin": "x", "account": "nobody" }), 404, "account"),
+        (
+            json!({ "origin": "x", "upstream": "none" }),
+            404,
+            "upstream",
+        ),
+        (
+            json!({ "origin": "x", "account": "nobody" }),
+            404,
+            "account",
+        ),
         (json!({ "origin": "x", "more": 1 }), 400, "more"),
     ] {
         let refused = asked(session.post(&app, "/oauth").body(body.to_string())).await;
-        assert_eq!((refused.status.as_u16(), refused.field()), (status, Some(field)), "{body}");
+        assert_eq!(
+            (refused.status.as_u16(), refused.field()),
+            (status, Some(field)),
+            "{body}"
+        );
     }
 }

@@ -15,10 +15,11 @@ use crate::pool::failure::{Class, Failure};
 use crate::runtime::handle::UpstreamHandle;
 use crate::runtime::snapshot::Snapshot;
 use crate::server::Gateway;
+use crate::server::admin::api::accounts::AddAccount;
 use crate::server::admin::api::oauth::{
-    OauthPending, OauthStarted, OauthStep, PasteOauth, StartOauth,
+    ConfirmOauth, OauthPending, OauthStarted, OauthStep, PasteOauth, StartOauth,
 };
-use crate::server::admin::{self, Params, Refusal, Responding, remote};
+use crate::server::admin::{self, Params, Refusal, Responding, adding, remote};
 use crate::server::login::cookie;
 use crate::server::oauth::{Claim, Found, LIFE, SignIn, Stage};
 use crate::upstream::oauth;
@@ -174,6 +175,53 @@ pub(super) fn paste(gateway: &Gateway, params: &Params) -> Result<Value, Refusal
     let sign_in =
         sign_in.ok_or_else(|| Refusal::not_found("the sign-in took too long: begin anew"))?;
     admin::told(&told(gateway, sign_in))
+}
+
+/// Makes the account, or gives the one that is signed in again its new token.
+pub(super) fn confirm(gateway: &Gateway, params: &Params) -> Result<Value, Refusal> {
+    let asked: ConfirmOauth = params.json()?;
+    let sign_in = own(gateway, params)?;
+    let Stage::Found(found) = &sign_in.stage else {
+        let message = "the provider has not told yet who signed in";
+        return Err(Refusal::of(StatusCode::CONFLICT, message));
+    };
+    let again = sign_in.account.as_ref();
+    if let Some(account) = again {
+        is_the_same(gateway, account, found.email.as_deref())?;
+    }
+    let wanted = AddAccount {
+        name: asked.name.filter(|_| again.is_none()),
+        upstream: Some(sign_in.upstream.as_str().to_owned()),
+        email: found.email.clone(),
+        refresh_token: found.refresh_token.expose().to_owned(),
+        tags: asked.tags,
+        ..AddAccount::default()
+    };
+    let added = adding::one(gateway, params, &wanted, again.map(AccountId::as_str))?;
+    if !params.dry_run() {
+        gateway
+            .sign_ins
+            .forget(&sign_in.state, &params.caller().owner());
+    }
+    admin::told(&added)
+}
+
+/// An account that is signed in again stays the same person's.
+fn is_the_same(gateway: &Gateway, account: &AccountId, email: Option<&str>) -> Result<(), Refusal> {
+    let snapshot = gateway.dispatcher.runtime.snapshot();
+    let known = snapshot.config.accounts.get(account);
+    let known = known.and_then(|known| known.email.as_deref());
+    match (known, email) {
+        (Some(known), Some(email)) if !known.eq_ignore_ascii_case(email) => {
+            let message = format!(
+                "account `{}` is {known}, and {email} signed in: choose {known} at the provider, or add {email} as an account of \
+                 its own",
+                account.as_str()
+            );
+            Err(Refusal::of(StatusCode::CONFLICT, message))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The provider's page led a browser back. `None` where it is not the one that began: then its address is to be copied.
