@@ -33,7 +33,6 @@ const NOT_YET: &[&str] = &[
     "model test",
     "overview",
     "usage",
-    "logs",
     "log names",
     "request body",
     "explain",
