@@ -6,8 +6,8 @@ declare module "vue-router" {
   interface RouteMeta {
     /** Key of the title. */
     title?: string;
-    /** Needs no session, and has no shell around it. */
-    open?: boolean;
+    /** Needs no session, and has no shell around it. `any`: also for whoever has one; else that leads to the overview. */
+    open?: boolean | "any";
     /** Addresses with the same key are one view that stays. */
     key?: string;
   }
@@ -26,6 +26,7 @@ const routes: RouteRecordRaw[] = [
   { path: "/playground", component: () => import("@/views/playground/PlaygroundView.vue"), meta: { title: "shell.nav.playground" } },
   { path: "/config", component: () => import("@/views/config/ConfigView.vue"), meta: { title: "shell.nav.config" } },
   { path: "/oauth/:state", component: () => import("@/views/oauth/OAuthView.vue"), props: true, meta: { title: "shell.nav.oauth" } },
+  { path: "/oauth-callback", component: () => import("@/views/oauth/CallbackView.vue"), meta: { title: "shell.nav.oauth", open: "any" } },
   { path: "/:path(.*)*", component: () => import("@/views/missing/MissingView.vue"), meta: { title: "shell.missing.title" } },
 ];
 
@@ -36,6 +37,7 @@ export const router = createRouter({
 });
 
 router.beforeEach(async (to) => {
+  if (to.meta.open === "any") return true;
   const { signedIn, renew } = useSession();
   if (!signedIn.value) {
     try {

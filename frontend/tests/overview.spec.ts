@@ -1,5 +1,5 @@
 import { axe, expect, fits, PHONE, signIn, test } from "./fixture";
-import { startGateway, until } from "./gateway";
+import { MODELS, startGateway, until } from "./gateway";
 
 // Carol's sign-in is dead from the start.
 test.use({
@@ -142,7 +142,10 @@ test("fits a phone, reads in Chinese, and has no grave fault in either theme", a
 });
 
 test("a key near its limit is told with the way to it", async ({ page, guard }) => {
-  const own = await startGateway({ extra: '[keys.tight]\nkey = "sk-browser-tests-tight-0123456789abcdef"\ntokens_per_day = 10\n' });
+  const own = await startGateway({
+    extra: '[keys.tight]\nkey = "sk-browser-tests-tight-0123456789abcdef"\nbudget = { usd = 0.0001, per = "day" }\n',
+    models: MODELS.replace('[models."gemini-2.5-flash"]', '$&\nprice = { input = 100.0, output = 100.0 }'),
+  });
   guard.allow(new RegExp(`^request: ${own.url}`));
   try {
     await until(async () => (await own.chat()).ok, "an answer");
