@@ -143,17 +143,21 @@ test("fits a phone, reads in Chinese, and has no grave fault in either theme", a
 
 test("a key near its limit is told with the way to it", async ({ page, guard }) => {
   const own = await startGateway({
-    extra: '[keys.tight]\nkey = "sk-browser-tests-tight-0123456789abcdef"\nbudget = { usd = 0.0001, per = "day" }\n',
+    extra: '[keys.tight]\nkey = "sk-browser-tests-tight-0123456789abcdef"\nbudget = { usd = 0.05, per = "day" }\n',
     models: MODELS.replace('[models."gemini-2.5-flash"]', '$&\nprice = { input = 100.0, output = 100.0 }'),
   });
   guard.allow(new RegExp(`^request: ${own.url}`));
   try {
     await until(async () => (await own.chat()).ok, "an answer");
-    await fetch(`${own.url}/v1/chat/completions`, {
-      method: "POST",
-      headers: { Authorization: "Bearer sk-browser-tests-tight-0123456789abcdef", "Content-Type": "application/json" },
-      body: JSON.stringify({ model: "gemini-2.5-flash", messages: [{ role: "user", content: "Hello" }] }),
-    });
+    // A request is refused where it might go over the budget: small ones come near it.
+    const ask = () =>
+      fetch(`${own.url}/v1/chat/completions`, {
+        method: "POST",
+        headers: { Authorization: "Bearer sk-browser-tests-tight-0123456789abcdef", "Content-Type": "application/json" },
+        body: JSON.stringify({ model: "gemini-2.5-flash", max_tokens: 10, messages: [{ role: "user", content: "Hello" }] }),
+      });
+    expect((await ask()).status).toBe(200);
+    await until(async () => (await ask()).status === 429, "the budget is used");
     await signIn(page, `${own.url}/`);
     const item = page.getByTestId("attention").locator("[data-kind=budget]");
     await expect(item).toContainText("tight");
