@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::app::{App, log};
 use crate::base::task::Tasks;
-use crate::cli::{key, serve, simulate};
+use crate::cli::{hash_password, key, serve, simulate};
 use crate::runtime::controller::Places;
 use crate::sim::{Script, Sim};
 
@@ -48,23 +48,27 @@ pub async fn run(args: Args, tasks: &Tasks, out: &mut dyn Write) -> Result<(), S
     let client_key = key::generate().map_err(|e| format!("a key can't be made: {e}"))?;
     let upstream = simulate::upstream_table("antigravity", &sim.url(), &id, &secret);
     let key = client_key.expose();
+    // For this run only, as the key is.
+    let password = key::generate().map_err(|e| format!("a password can't be made: {e}"))?;
+    let password: String = password.expose().chars().skip("sk-".len()).take(16).collect();
+    let hash = hash_password::hash(&password).map_err(|e| format!("a password can't be made: {e}"))?;
     let root = folder.path().join("agp.toml");
     let places = Places {
         root: root.clone(),
         state_dir: folder.path().to_owned(),
     };
     let listen = args.listen.unwrap_or_else(free_address);
-    let app = match start(&places, &config(listen, &upstream, key), tasks).await {
+    let app = match start(&places, &config(listen, &hash, &upstream, key), tasks).await {
         // Somebody else may have taken the address between the look and the bind.
         Err(_) if args.listen.is_none() && TcpListener::bind(listen).is_err() => {
-            let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-            start(&places, &config(any, &upstream, key), tasks).await?
+            let any = free_port().map_err(|e| format!("no port is free: {e}"))?;
+            start(&places, &config(any, &hash, &upstream, key), tasks).await?
         }
         started => started?,
     };
     let addr = app.addr().unwrap_or(listen);
     // Nobody may be reading: the gateway works without.
-    let _ = out.write_all(greeting(addr, key, &root, &sim.url()).as_bytes());
+    let _ = out.write_all(greeting(addr, &password, key, &root, &sim.url()).as_bytes());
     let _ = out.flush();
     let served = app.run().await;
     sim.stop().await;
@@ -86,8 +90,13 @@ fn free_address() -> SocketAddr {
     if TcpListener::bind(usual).is_ok() {
         usual
     } else {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+        free_port().unwrap_or(usual)
     }
+}
+
+/// A port by its number: what a provider leads back to holds it.
+fn free_port() -> std::io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
@@ -101,12 +110,13 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-fn config(listen: SocketAddr, upstream: &str, key: &str) -> String {
+fn config(listen: SocketAddr, hash: &str, upstream: &str, key: &str) -> String {
     let models = EXAMPLE.find("\n[models.").map_or("", |at| &EXAMPLE[at..]);
     format!(
         "# made by `agp demo` for this run\n\
          version = 1\n\n\
          [server]\nlisten = \"{listen}\"\n\n\
+         [admin]\npassword_hash = \"{hash}\"\n\n\
          [log]\nlevel = \"error\"\n\n\
          [routing]\ndefault_model = \"gemini-2.5-flash\"\nmax_concurrent_per_account = 4\nmax_concurrent_per_model = 0\n\n\
          {upstream}\n\
@@ -117,12 +127,21 @@ fn config(listen: SocketAddr, upstream: &str, key: &str) -> String {
     )
 }
 
-fn greeting(addr: SocketAddr, key: &str, file: &Path, sim: &str) -> String {
+/// Where the panel is opened: by the name that providers lead back to, where that is this address.
+fn panel(addr: SocketAddr) -> String {
+    if addr.ip() == Ipv4Addr::LOCALHOST {
+        format!("localhost:{}", addr.port())
+    } else {
+        addr.to_string()
+    }
+}
+
+fn greeting(addr: SocketAddr, password: &str, key: &str, file: &Path, sim: &str) -> String {
     format!(
         r#"
 agp demo: a gateway in front of a simulated upstream. Nothing leaves this machine.
 
-  page       http://{addr}/
+  panel      http://{panel}/   password: {password}
   API        http://{addr}/v1
   key        {key}
   file       {file}   (edit it: changes apply at once)
@@ -139,6 +158,7 @@ An SDK (npm install openai, then):
 
 Ctrl-C ends it.
 "#,
+        panel = panel(addr),
         file = file.display()
     )
 }
@@ -154,6 +174,7 @@ mod tests {
             simulate::upstream_table("antigravity", "http://127.0.0.1:1", "id", "secret");
         let text = config(
             ([127, 0, 0, 1], 8088).into(),
+            &hash_password::hash("a long password of a test").unwrap(),
             &upstream,
             "sk-demo-key-that-is-long-enough",
         );

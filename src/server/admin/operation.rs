@@ -234,6 +234,13 @@ impl Operation {
         }
     }
 
+    /// By a response of its own that is JSON all the same, such as one that sets a cookie.
+    #[must_use]
+    pub const fn responds(mut self, run: fn(Arc<Gateway>, Params) -> Responding) -> Self {
+        self.run = Run::Response(run);
+        self
+    }
+
     /// What it does, in one line.
     #[must_use]
     pub const fn does(mut self, summary: &'static str) -> Self {

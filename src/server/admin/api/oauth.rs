@@ -28,6 +28,8 @@ pub struct OauthStarted {
     pub redirect_url: String,
     /// Whether that is where the panel is open: else the address is to be copied back.
     pub lands_here: bool,
+    /// Where the panel is to be opened instead, since it is open at another name of this machine: then begin anew there.
+    pub move_to: Option<String>,
     /// When it is too late.
     pub expires: String,
 }

@@ -12,7 +12,7 @@ use crate::server::admin::api::oauth::{
     ConfirmOauth, OauthPending, OauthStarted, PasteOauth, StartOauth,
 };
 use crate::server::admin::operation::{Operation, Query};
-use crate::server::admin::{accounts, edits, jobs, keys, later, pick, playground};
+use crate::server::admin::{accounts, edits, jobs, keys, later, oauth, pick, playground};
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::get::<AccountPage>("account list", "/accounts", accounts::list)
@@ -67,17 +67,18 @@ pub(super) const OPERATIONS: &[Operation] = &[
         .takes::<AddAccounts>()
         .does("add several accounts given as JSON or CSV"),
     Operation::post::<OauthStarted>("oauth start", "/oauth", later)
+        .responds(oauth::start)
         .takes::<StartOauth>()
         .does("begin to add an account by its provider's consent page"),
-    Operation::post::<OauthPending>("oauth paste", "/oauth/paste", later)
+    Operation::post::<OauthPending>("oauth paste", "/oauth/paste", oauth::paste)
         .takes::<PasteOauth>()
         .does("take the address that the browser ended at"),
-    Operation::get::<OauthPending>("oauth show", "/oauth/{state}", later)
+    Operation::get::<OauthPending>("oauth show", "/oauth/{state}", oauth::show)
         .does("how far a sign-in at a provider is"),
     Operation::edit::<AddedAccount>("oauth confirm", "/oauth/{state}/confirm", later)
         .takes::<ConfirmOauth>()
         .does("make the account that was signed in, or renew it"),
-    Operation::post::<OauthPending>("oauth cancel", "/oauth/{state}/cancel", later)
+    Operation::post::<OauthPending>("oauth cancel", "/oauth/{state}/cancel", oauth::cancel)
         .does("forget a sign-in"),
     Operation::get::<JobList>("job list", "/jobs", jobs::list).does("long work of late"),
     Operation::get::<Job>("job show", "/jobs/{id}", jobs::show).does("how far long work is"),
