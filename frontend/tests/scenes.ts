@@ -32,4 +32,35 @@ export const SCENES: Scene[] = [
   },
   { name: "overview", path: "/" },
   { name: "overview-phone", path: "/", viewport: PHONE },
+  {
+    name: "config",
+    path: "/config",
+    act: async (page) => {
+      await page.locator("[data-setting='routing.strategy']").getByRole("radio", { name: "round_robin" }).click();
+      await page.evaluate(() => scrollTo(0, 0));
+    },
+  },
+  {
+    name: "config-preview",
+    path: "/config",
+    act: async (page) => {
+      await page.locator("[data-setting='routing.strategy']").getByRole("radio", { name: "round_robin" }).click();
+      await page.getByRole("button", { name: "Preview changes" }).click();
+      await page.getByRole("dialog").getByText("round_robin").waitFor();
+    },
+  },
+  { name: "config-phone", path: "/config", viewport: PHONE, act: async (page) => page.locator("[data-setting]").first().waitFor() },
+  { name: "config-files", path: "/config?tab=files", act: async (page) => page.getByRole("region", { name: "agp.toml" }).waitFor() },
+  { name: "config-history", path: "/config?tab=history", act: async (page) => page.getByRole("row").nth(1).waitFor() },
+  { name: "config-upstreams", path: "/config?tab=upstreams", act: async (page) => page.getByRole("region", { name: "sim" }).waitFor() },
+  { name: "config-addresses", path: "/config?tab=addresses", act: async (page) => page.getByText("/v1/messages").first().waitFor() },
+  { name: "config-loading", path: "/config", early: async (page) => void (await page.route("**/admin/api/v1/config/settings", () => {})), act: async (page) => page.getByText("Loading…").first().waitFor({ state: "attached" }) },
+  {
+    name: "config-error",
+    path: "/config",
+    early: async (page) =>
+      void (await page.route("**/admin/api/v1/config/settings", (route) => route.fulfill({ status: 400, json: { error: "the gateway is stopping", fields: [] } }))),
+    act: async (page) => page.getByRole("alert").waitFor(),
+  },
+  { name: "config-empty", path: "/config?q=nothing+is+called+so", act: async (page) => page.getByText("No setting fits").waitFor() },
 ];
