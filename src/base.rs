@@ -3,6 +3,7 @@
 pub mod dump;
 pub mod error;
 pub mod id;
+pub mod key;
 pub mod metrics;
 pub mod money;
 pub mod secret;

@@ -16,6 +16,7 @@ mod hint;
 pub mod import;
 mod mask;
 pub mod model;
+pub mod names;
 mod overlay;
 pub mod pending;
 pub mod plan;

@@ -35,7 +35,7 @@ use crate::base::task::Tasks;
 use crate::base::time::Timestamp;
 use crate::pool::cooldown::Limits;
 use crate::pool::failure::{Class, Failure};
-use crate::pool::state::Effect;
+use crate::pool::state::{Effect, Standing};
 use crate::runtime::account::AccountState;
 use crate::runtime::controller::Reload;
 use crate::runtime::handle::UpstreamHandle;
@@ -265,6 +265,17 @@ impl Runtime {
             }),
             _ => self.store.delete_cooldown(account.id.clone(), name),
         }
+    }
+
+    /// Somebody signed in to an account again, and its file could not be written: the new refresh token is in use all the same,
+    /// and an account that waited for it is back on trial.
+    pub fn renew(&self, account: &AccountState, refresh_token: Secret) {
+        account.credential.renew(refresh_token);
+        let (standing, ..) = account.health();
+        if standing == Standing::NeedsLogin {
+            self.release(account);
+        }
+        self.ask_quota(&account.id);
     }
 
     /// Sets what is to be done whenever an account, or a model, may have become usable before it was due.

@@ -32,6 +32,7 @@ use crate::base::id::RequestId;
 use crate::dispatch::Dispatcher;
 use crate::runtime::controller::Message;
 use crate::runtime::keyring::Keyring;
+use crate::server::admin::KeySums;
 use crate::server::admin::remote::{self, Asked, At};
 use crate::server::listener::Door;
 use crate::server::login::Login;
@@ -45,6 +46,8 @@ pub struct Gateway {
     pub controller: mpsc::Sender<Message>,
     /// Seals what goes into the files.
     pub keyring: Arc<Keyring>,
+    /// What keys have used, as far as it is read already.
+    pub key_sums: KeySums,
     /// Whether store, snapshot and listener are up and no shutdown has begun.
     pub ready: AtomicBool,
     /// Where clients connect.
@@ -73,6 +76,7 @@ impl Gateway {
             dispatcher,
             controller,
             keyring,
+            key_sums: KeySums::default(),
             ready: AtomicBool::new(false),
             public: Arc::default(),
             metrics: Arc::default(),

@@ -5,8 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 
 use crate::app::{App, log};
+use crate::base::key::generate;
 use crate::base::task::Tasks;
-use crate::cli::{hash_password, key, serve, simulate};
+use crate::cli::{hash_password, serve, simulate};
 use crate::runtime::controller::Places;
 use crate::sim::{Script, Sim};
 
@@ -45,13 +46,19 @@ pub async fn run(args: Args, tasks: &Tasks, out: &mut dyn Write) -> Result<(), S
         .prefix("agp-demo")
         .tempdir()
         .map_err(|e| format!("a temporary folder can't be made: {e}"))?;
-    let client_key = key::generate().map_err(|e| format!("a key can't be made: {e}"))?;
+    let client_key = generate().map_err(|e| format!("a key can't be made: {e}"))?;
     let upstream = simulate::upstream_table("antigravity", &sim.url(), &id, &secret);
     let key = client_key.expose();
     // For this run only, as the key is.
-    let password = key::generate().map_err(|e| format!("a password can't be made: {e}"))?;
-    let password: String = password.expose().chars().skip("sk-".len()).take(16).collect();
-    let hash = hash_password::hash(&password).map_err(|e| format!("a password can't be made: {e}"))?;
+    let password = generate().map_err(|e| format!("a password can't be made: {e}"))?;
+    let password: String = password
+        .expose()
+        .chars()
+        .skip("sk-".len())
+        .take(16)
+        .collect();
+    let hash =
+        hash_password::hash(&password).map_err(|e| format!("a password can't be made: {e}"))?;
     let root = folder.path().join("agp.toml");
     let places = Places {
         root: root.clone(),

@@ -154,10 +154,10 @@ pub fn edit(
     let mut docs = Docs::of(files);
     for intent in intents {
         allowed(&overlaid, intent)?;
-        let before = meant.clone();
+        let before = matches!(intent, Intent::Set { .. }).then(|| meant.clone());
         meant.apply(intent);
         // Nothing to do, and so nothing to touch; what can't be done is left to say so.
-        if meant != before || !matches!(intent, Intent::Set { .. }) {
+        if before.is_none_or(|before| before != meant) {
             apply(&mut docs, intent)?;
         }
     }

@@ -42,6 +42,10 @@ pub struct Setting {
     pub source: Source,
     /// Whether anything uses it so far.
     pub in_effect: bool,
+    /// The keys on the way to it.
+    pub keys: Vec<String>,
+    /// Whether it is a secret, or holds one.
+    pub secret: bool,
 }
 
 impl Setting {
@@ -121,6 +125,8 @@ impl Walk<'_> {
             value,
             source,
             in_effect: !pending::covers(&path.keys()),
+            keys: path.keys().into_iter().map(str::to_owned).collect(),
+            secret: is_secret(path) && !names_file(path),
         });
     }
 
@@ -207,12 +213,17 @@ fn plain(node: &Node, shape: Shape) -> Toml {
     }
 }
 
+/// Whether it is the certificate's key, which is named by the path of its file.
+fn names_file(path: &KeyPath) -> bool {
+    path.keys() == ["server", "tls", "key"]
+}
+
 /// The value without what is secret in it. Where a secret is found, by variable or file, is told.
 fn masked(value: Toml, path: &KeyPath) -> Toml {
-    // The certificate's key is named by the path of its file.
-    let names_file = path.keys() == ["server", "tls", "key"];
     match value {
-        Toml::String(text) if (is_secret(path) && !names_file) || has_user(&text) => MASK.into(),
+        Toml::String(text) if (is_secret(path) && !names_file(path)) || has_user(&text) => {
+            MASK.into()
+        }
         Toml::Table(table) => table
             .into_iter()
             .map(|(key, value)| {

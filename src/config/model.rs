@@ -154,6 +154,15 @@ pub enum Strategy {
 }
 
 impl Strategy {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Weighted,
+        Self::RoundRobin,
+        Self::Random,
+        Self::LeastBusy,
+        Self::FillFirst,
+    ];
+
     /// As the file writes it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -268,6 +268,11 @@ impl Snapshot {
         self.routes.values()
     }
 
+    /// Every name of a route with it, in no order.
+    pub fn named_routes(&self) -> impl Iterator<Item = (&String, &Arc<Route>)> {
+        self.routes.iter()
+    }
+
     /// The route that a public name or alias leads to.
     pub fn route(&self, model: &str) -> Option<&Arc<Route>> {
         self.routes.get(model)
@@ -275,16 +280,30 @@ impl Snapshot {
 
     /// The models that are listed for `key`.
     pub fn models<'a>(&'a self, key: &'a KeyEntry) -> impl Iterator<Item = &'a ModelInfo> {
+        self.listed()
+            .filter(|(info, route)| Self::shows(key, info, route))
+            .map(|(info, _)| info)
+    }
+
+    /// Whether a model that is listed is so for `key`.
+    pub fn shows(key: &KeyEntry, info: &ModelInfo, route: &Route) -> bool {
+        let mut seats = route.targets.iter().flat_map(|t| &t.seats);
+        key.may_see(&info.id)
+            // It would be refused: nobody could say what it costs.
+            && (route.price.is_some() || key.budget().is_none())
+            && (key.accounts.is_none() || seats.any(|seat| key.may_use(seat.account.number)))
+    }
+
+    /// The models that are listed, in order.
+    pub fn listed(&self) -> impl Iterator<Item = (&ModelInfo, &Arc<Route>)> {
         self.listed
             .iter()
-            .filter(|listed| key.may_see(&listed.info.id))
-            // It would be refused: nobody could say what it costs.
-            .filter(|listed| listed.route.price.is_some() || key.budget().is_none())
-            .filter(|listed| {
-                let mut seats = listed.route.targets.iter().flat_map(|t| &t.seats);
-                key.accounts.is_none() || seats.any(|seat| key.may_use(seat.account.number))
-            })
-            .map(|listed| &listed.info)
+            .map(|listed| (&listed.info, &listed.route))
+    }
+
+    /// Every key, valid or not, in no order.
+    pub fn client_keys(&self) -> impl Iterator<Item = &Arc<KeyEntry>> {
+        self.keys.values()
     }
 
     /// Whether some upstream publishes a list of models that these routes do not know yet.

@@ -2,9 +2,11 @@
 //! document is made of it.
 
 mod accounts;
+mod adding;
 pub mod api;
 mod attention;
 mod caller;
+mod configuration;
 mod edits;
 mod events;
 mod explain;
@@ -13,6 +15,7 @@ mod history;
 mod jobs;
 mod keys;
 mod logs;
+mod models;
 pub mod oauth;
 pub mod openapi;
 mod operation;
@@ -44,16 +47,12 @@ use crate::config::model::Role;
 use crate::server::Gateway;
 
 pub use caller::{Caller, How};
+pub use keys::KeySums;
 pub use operation::{Answer, Operation, Query, Responding, Run, Takes, Verb};
 pub use params::Params;
 pub use refusal::{Fault, Refusal};
 pub use table::operations;
 pub use who::still_allowed;
-
-/// Of what is not built yet.
-fn later(_: &Gateway, _: &Params) -> Result<Value, Refusal> {
-    Err(Refusal::of(StatusCode::NOT_IMPLEMENTED, "not built yet"))
-}
 
 /// What operations share while the program runs.
 #[derive(Default)]

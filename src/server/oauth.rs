@@ -100,7 +100,9 @@ pub enum Unclaimed {
     #[error("no sign-in of this session is waiting for an address: begin one")]
     None,
     /// It can't be told which it belongs to.
-    #[error("several sign-ins are waiting, and a bare code does not tell whose it is: paste the whole address")]
+    #[error(
+        "several sign-ins are waiting, and a bare code does not tell whose it is: paste the whole address"
+    )]
     Several,
 }
 
@@ -155,7 +157,9 @@ impl SignIns {
     /// The sign-in of this owner.
     pub fn of(&self, state: &str, owner: &str, now: Timestamp) -> Option<SignIn> {
         let all = self.0.lock();
-        let mut own = all.iter().filter(|one| one.owner == owner && one.expires > now);
+        let mut own = all
+            .iter()
+            .filter(|one| one.owner == owner && one.expires > now);
         own.find(|one| same(&one.state, state)).cloned()
     }
 
@@ -262,7 +266,8 @@ mod tests {
         let all = SignIns::default();
         let (mine, theirs) = (begun(&all, "me"), begun(&all, "them"));
         let query = |state: &str| format!("state={state}&code=4/abc");
-        let back = |one: &Begun, cookie: &str| all.returned(&query(&one.state), &one.state, cookie, NOW);
+        let back =
+            |one: &Begun, cookie: &str| all.returned(&query(&one.state), &one.state, cookie, NOW);
         // The attacker's own sign-in, opened in the victim's browser: another cookie, or none.
         assert!(back(&theirs, mine.cookie.expose()).is_none());
         assert!(back(&theirs, "").is_none());
@@ -271,7 +276,10 @@ mod tests {
         // A code is used once.
         assert!(back(&mine, mine.cookie.expose()).is_none());
         all.heard(&mine.state, Err("no".to_owned()));
-        assert!(matches!(all.of(&mine.state, "me", NOW).unwrap().stage, Stage::Failed(_)));
+        assert!(matches!(
+            all.of(&mine.state, "me", NOW).unwrap().stage,
+            Stage::Failed(_)
+        ));
         assert!(all.of(&mine.state, "them", NOW).is_none());
     }
 
@@ -279,8 +287,14 @@ mod tests {
     fn what_is_pasted_belongs_to_whoever_pastes() {
         let all = SignIns::default();
         let theirs = begun(&all, "them");
-        let address = format!("http://localhost:8088/oauth-callback?state={}&code=c1", theirs.state);
-        assert_eq!(all.pasted(&address, "me", NOW).unwrap_err(), Unclaimed::None);
+        let address = format!(
+            "http://localhost:8088/oauth-callback?state={}&code=c1",
+            theirs.state
+        );
+        assert_eq!(
+            all.pasted(&address, "me", NOW).unwrap_err(),
+            Unclaimed::None
+        );
         let mine = begun(&all, "me");
         assert_eq!(
             all.pasted(&address, "me", NOW).unwrap_err(),
@@ -292,7 +306,10 @@ mod tests {
         all.forget(&other.state, "me");
         assert_eq!(all.pasted("c2", "me", NOW).unwrap().state, mine.state);
         assert_eq!(all.pasted("c2", "me", NOW).unwrap_err(), Unclaimed::None);
-        assert_eq!(all.pasted(&address, "them", NOW).unwrap().state, theirs.state);
+        assert_eq!(
+            all.pasted(&address, "them", NOW).unwrap().state,
+            theirs.state
+        );
     }
 
     #[test]
@@ -304,7 +321,11 @@ mod tests {
         assert!(all.pasted("c", "me", late).is_err());
         let later: Vec<Begun> = (0..MOST_OF_ONE).map(|_| begun(&all, "me")).collect();
         assert!(all.of(&first.state, "me", NOW).is_none());
-        assert!(later.iter().all(|one| all.of(&one.state, "me", NOW).is_some()));
+        assert!(
+            later
+                .iter()
+                .all(|one| all.of(&one.state, "me", NOW).is_some())
+        );
         for n in MOST_OF_ONE..MOST {
             begun(&all, &n.to_string());
         }

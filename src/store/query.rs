@@ -226,6 +226,19 @@ pub(super) fn each_bucket(
     Ok(())
 }
 
+/// Visits the buckets that are wanted, each with its begin and its name.
+pub(super) fn each_usage(
+    txn: &ReadTransaction,
+    wanted: &Wanted<'_>,
+    visit: &mut impl FnMut(Timestamp, &str, UsageSums),
+) -> Result<(), Fault> {
+    each_bucket(txn, wanted, |quarter, name, value| {
+        if let Some(sums) = table::decode_grown(value) {
+            visit(quarter_start(quarter), name, sums);
+        }
+    })
+}
+
 /// The buckets that are wanted.
 pub(super) fn usage(txn: &ReadTransaction, wanted: &Wanted<'_>) -> Result<Vec<UsageBucket>, Fault> {
     let mut out = Vec::new();

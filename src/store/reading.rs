@@ -133,6 +133,29 @@ impl Store {
         self.0.shared.log.read(|txn| tail::after(txn, from, limit))
     }
 
+    /// Visits the quarter hours of one kind that begin in `from..to`, in order of time and name, each with its begin and the
+    /// name that it is kept for. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Where the log can't be read; some may have been visited.
+    pub fn each_usage(
+        &self,
+        kind: RollUp,
+        from: Timestamp,
+        to: Timestamp,
+        mut visit: impl FnMut(Timestamp, &str, UsageSums),
+    ) -> Result<(), StoreError> {
+        let names = None;
+        let wanted = Wanted {
+            kind,
+            names,
+            from,
+            to,
+        };
+        let log = &self.0.shared.log;
+        log.read(|txn| query::each_usage(txn, &wanted, &mut visit))
+    }
+
     /// A signature by the id of a call, for those that [`Self::load`] had no room for. Blocks on the disk.
     ///
     /// # Errors

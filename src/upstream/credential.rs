@@ -125,6 +125,18 @@ impl Credential {
         state.failed = None;
     }
 
+    /// Another refresh token of the same account, as if the provider had put it in the configured one's place: it is kept as
+    /// such, and in use until the file has another credential.
+    pub fn renew(&self, refresh_token: Secret) {
+        let mut state = self.0.state.lock();
+        state.refresh_token = refresh_token;
+        state.access = None;
+        state.flight = None;
+        state.dead = None;
+        state.failed = None;
+        state.unsaved = true;
+    }
+
     /// When the access token at hand ends; `None` where there is none.
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.0.state.lock().access.as_ref().map(|a| a.expires_at)
@@ -272,7 +284,10 @@ impl Shared {
         let clock = Instant::now();
         match exchange.refresh(refresh_token.clone()).await {
             Ok(grant) => Ok(self.granted(grant, refresh_token, began).await),
-            Err(failure) => Err(self.refused(failure, began.plus(clock.elapsed()))),
+            Err(failure) => {
+                let now = began.plus(clock.elapsed());
+                Err(self.refused(failure, &refresh_token, now))
+            }
         }
     }
 
@@ -298,6 +313,10 @@ impl Shared {
                 self.keep(Arc::clone(sink), saved.clone(), rotated).await;
             }
             let mut state = self.state.lock();
+            // Somebody gave the account another refresh token meanwhile, which stays.
+            if state.refresh_token != refresh_token {
+                return token;
+            }
             // The account may have been given another name meanwhile.
             if !keeping::same(sink.as_ref(), state.sink.as_ref()) {
                 continue;
@@ -311,8 +330,11 @@ impl Shared {
     }
 
     /// Folds a failed refresh in and gives it back.
-    fn refused(&self, failure: Failure, now: Timestamp) -> Failure {
+    fn refused(&self, failure: Failure, refresh_token: &Secret, now: Timestamp) -> Failure {
         let mut state = self.state.lock();
+        if state.refresh_token != *refresh_token {
+            return failure;
+        }
         state.flight = None;
         if failure.class == Class::AccountInvalid {
             state.dead = Some(failure.clone());

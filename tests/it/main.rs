@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod a_long_stream;
 #[cfg(test)]
+mod adding;
+#[cfg(test)]
 mod answers;
 #[cfg(test)]
 mod arch;
@@ -16,9 +18,13 @@ mod bodies;
 #[cfg(test)]
 mod broken;
 #[cfg(test)]
+mod client_keys;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod config_edit;
+#[cfg(test)]
+mod configuration;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
@@ -61,6 +67,8 @@ mod logs;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod oauth;
+#[cfg(test)]
 mod plan;
 #[cfg(test)]
 mod planted;
@@ -100,3 +108,5 @@ mod traffic;
 mod trials;
 #[cfg(test)]
 mod vectors;
+#[cfg(test)]
+mod zz_measure;

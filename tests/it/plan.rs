@@ -363,10 +363,9 @@ async fn a_reload_tells_what_came_of_it() {
 
 #[tokio::test]
 async fn a_restart_that_is_needed_is_told_until_it_happens() {
-    const NOTE: &str = "takes effect after a restart: secrets.identity";
+    const NOTE: &str = "takes effect after a restart: state.path";
     let mut app = TestApp::start(Setup::new(&["alice"]), json!({})).await;
-    let identity = toml::Table::from_iter([("file".to_owned(), "elsewhere.txt".into())]);
-    app.setup = app.setup.clone().set("secrets", "identity", identity);
+    app.setup = app.setup.clone().set("state", "path", "elsewhere");
     app.save();
     let first = told_by(&app, &["reload"]).await;
     assert!(first.out.contains(NOTE), "{first:?}");

@@ -529,6 +529,12 @@ async fn admin(garden: &mut Garden, texts: &Texts, url: &str) {
             ("GET", "/status".to_owned()),
             ("GET", "/accounts".to_owned()),
             ("GET", "/requests".to_owned()),
+            ("GET", "/keys".to_owned()),
+            ("GET", "/models".to_owned()),
+            ("GET", "/offers".to_owned()),
+            ("GET", "/config".to_owned()),
+            ("GET", "/config/settings".to_owned()),
+            ("GET", "/history".to_owned()),
             ("GET", "/keys/usage".to_owned()),
             ("GET", "/accounts?sort=remaining&desc=true".to_owned()),
             ("GET", "/overview".to_owned()),
@@ -573,6 +579,58 @@ async fn admin(garden: &mut Garden, texts: &Texts, url: &str) {
     let mut events = events.bearer_auth(&texts.admin).send().await.unwrap();
     let first = within("an event", events.chunk()).await.unwrap();
     garden.hear("events", first.unwrap().to_vec());
+    given(garden, &client, url, &texts.admin).await;
+}
+
+/// Secrets that a form sends, in their place and in wrong ones.
+async fn given(garden: &mut Garden, client: &reqwest::Client, url: &str, token: &str) {
+    let sealed = garden.plant_odd("secret that an edit seals");
+    let clear = garden.plant_odd("secret in clear in an edit");
+    let added = garden.plant("token of a new account");
+    let odd = garden.plant_odd("token of a new account that is none");
+    let listed = garden.plant("token in a list of accounts");
+    let set = |path: &[&str], value: Value| json!({ "changes": [{ "do": "set", "path": path, "value": value }] });
+    let path = ["accounts", "plain", "refresh_token"];
+    let csv = format!("email,refresh_token,rank\na@b,{listed},{listed}\n{listed},{listed},1\n");
+    for (operation, body) in [
+        ("/config/edit", set(&path, json!({ "secret": sealed }))),
+        ("/config/edit", set(&path, json!(clear))),
+        ("/config/edit", set(&path, json!([clear]))),
+        (
+            "/config/edit",
+            set(&["accounts", "plain", "refresh_tokn"], json!(clear)),
+        ),
+        (
+            "/config/edit",
+            set(&["admin", "password_hash"], json!(clear)),
+        ),
+        (
+            "/config/edit",
+            set(&["admin", "password"], json!({ "password": clear })),
+        ),
+        ("/config/edit", json!({ "changes": clear })),
+        (
+            "/accounts",
+            json!({ "email": "a@b", "refresh_token": added }),
+        ),
+        ("/accounts", json!({ "email": "a@b", "refresh_token": odd })),
+        ("/accounts", json!({ "refresh_token": [odd] })),
+        ("/accounts", json!({ "refresh_token": "x", "tags": odd })),
+        ("/pool/import", json!({ "text": csv })),
+        ("/pool/import", json!({ "text": listed })),
+        ("/pool/import", json!({ "text": format!("[\"{listed}\"") })),
+        (
+            "/pool/import",
+            json!({ "text": json!([listed, { "refresh_token": [listed] }]).to_string() }),
+        ),
+        ("/keys", json!({ "label": "x", "expires": clear })),
+    ] {
+        let request = client
+            .post(format!("{url}/admin/api/v1{operation}?dry_run=true"))
+            .bearer_auth(token)
+            .body(body.to_string());
+        send(garden, format!("admin {operation}"), request).await;
+    }
 }
 
 /// All commands that ask the running gateway, and the offline ones, on the files as they are.

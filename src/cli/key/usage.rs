@@ -61,7 +61,8 @@ fn line(limit: &Value) -> String {
     let money = limit["unit"] == "usd";
     let amount = |value: &Value| match value.as_f64() {
         Some(dollars) if money => Dollars(nanos(dollars)).to_string(),
-        _ => value.to_string(),
+        Some(number) => format!("{number:.0}"),
+        None => value.to_string(),
     };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let unit = if money {

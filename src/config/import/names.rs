@@ -1,59 +1,12 @@
 //! Names and texts of foreign files, made fit for agp.toml and for a terminal.
 
-use std::collections::{HashMap, HashSet};
-
 use serde::Deserialize;
 use serde::de::value::{BorrowedStrDeserializer, Error};
 
-/// Longest name of a table that is made.
-const MAX_NAME: usize = 64;
+pub(super) use crate::config::names::Names;
+
 /// Longest foreign text that is shown.
 const MAX_SHOWN: usize = 120;
-
-/// The names that are taken in one kind of table.
-#[derive(Default)]
-pub(super) struct Names {
-    taken: HashSet<String>,
-    /// The last number that a name got.
-    last: HashMap<String, usize>,
-}
-
-impl Names {
-    /// A free name close to what is wanted, of characters that need no quotes; `fallback` where nothing is left of it.
-    pub(super) fn take(&mut self, wanted: &str, fallback: &str) -> String {
-        let base = match slug(wanted) {
-            empty if empty.is_empty() => fallback.to_owned(),
-            name => name,
-        };
-        if self.taken.insert(base.clone()) {
-            return base;
-        }
-        let n = self.last.entry(base.clone()).or_insert(1);
-        loop {
-            *n += 1;
-            let name = format!("{base}-{n}");
-            if self.taken.insert(name.clone()) {
-                return name;
-            }
-        }
-    }
-}
-
-fn slug(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        let c = c.to_ascii_lowercase();
-        if c.is_ascii_alphanumeric() || c == '_' {
-            out.push(c);
-        } else if !out.is_empty() && !out.ends_with('-') {
-            out.push('-');
-        }
-        if out.len() >= MAX_NAME {
-            break;
-        }
-    }
-    out.trim_matches('-').to_owned()
-}
 
 /// A foreign text for people: without control characters, which could steer a terminal, and not too long.
 pub(super) fn printable(text: &str) -> String {
@@ -94,16 +47,6 @@ pub(super) fn is_variable(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::config::value::{Addr, HttpUrl};
-
-    #[test]
-    fn names_are_short_bare_and_never_taken_twice() {
-        let mut names = Names::default();
-        assert_eq!(names.take("Alice Ä. Smith", "x"), "alice-smith");
-        assert_eq!(names.take("alice--smith!", "x"), "alice-smith-2");
-        assert_eq!(names.take("日本", "account"), "account");
-        assert_eq!(names.take("", "account"), "account-2");
-        assert!(names.take(&"long ".repeat(100), "x").len() <= MAX_NAME);
-    }
 
     #[test]
     fn shown_texts_steer_no_terminal() {

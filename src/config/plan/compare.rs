@@ -13,7 +13,7 @@ use crate::config::plan::{
 };
 
 /// What takes effect after a restart only.
-const RESTART: &[(&str, &str)] = &[("state", "path"), ("secrets", "identity.file")];
+const RESTART: &[(&str, &str)] = &[("state", "path")];
 
 /// What would change if `after` took the place of `before`. Keys that have expired are told by `now`.
 pub fn plan(before: &Facts, after: &Facts, now: Timestamp) -> Plan {

@@ -86,6 +86,8 @@ pub enum NotDone {
     },
     /// No such generation is kept.
     NoGeneration(u64),
+    /// A key that is to open again was not taken away.
+    NotRevoked(String),
     /// It would change something of high risk, which was not agreed to: what, a line each.
     High(Vec<String>),
 }
@@ -113,6 +115,7 @@ impl NotDone {
             Self::Unwritten(error) => error.to_string(),
             Self::NoPatch { unsaved, error } => format!("{unsaved}; {error}"),
             Self::NoGeneration(n) => format!("generation {n} is not kept: see `agp history`"),
+            Self::NotRevoked(error) => error.clone(),
             Self::High(what) => format!("it is of high risk:\n{}", what.join("\n")),
         }
     }
@@ -155,8 +158,11 @@ impl Controller {
         } = draft;
         let ready = self.ready(&read).await.map_err(NotDone::Unusable)?;
         let (desk, after) = (self.desk(), read.files.clone());
-        let unsaved = aside(move || desk.save(&before, &after, &plan)).await?;
-        if let Some((why, patch)) = unsaved {
+        let unsaved = aside(move || desk.save(&before, &after, &plan)).await;
+        if !matches!(unsaved, Ok(None)) {
+            self.keyring.withdraw();
+        }
+        if let Some((why, patch)) = unsaved? {
             done.unsaved = Some(why);
             done.patch = Some(patch);
             return Ok(done);

@@ -109,9 +109,9 @@ pub fn wire(
     generation: u64,
 ) -> Result<Snapshot, Vec<String>> {
     keyring.set_sealed(secret::has_sealed(&read.secrets));
-    let identity = keyring.identity().map_err(|error| vec![error])?;
+    let (identity, path) = keyring.of_files().map_err(|error| vec![error])?;
     let env = |name: &str| std::env::var(name).ok();
-    let secrets = Resolver::new(env, identity.as_ref(), keyring.path().to_owned());
+    let secrets = Resolver::new(env, identity.as_ref(), path);
     let revision = read.files.revision().0;
     build(
         Arc::clone(&read.config),

@@ -91,14 +91,16 @@ pub fn drift(reload: &Reload, running: &Snapshot) -> Option<Drift> {
     }
 }
 
+/// Whether only a start reads the setting of this path.
+pub fn waits_for_restart(path: &str) -> bool {
+    ["state.path", "secrets.identity", "secrets.identity.file"].contains(&path)
+}
+
 /// The settings that differ from those the program was started with and that only a start reads.
 pub(super) fn needs_restart(started: &Config, now: &Config) -> Vec<String> {
     let mut settings = Vec::new();
     if started.state.path != now.state.path {
         settings.push("state.path".to_owned());
-    }
-    if started.secrets.identity != now.secrets.identity {
-        settings.push("secrets.identity".to_owned());
     }
     settings
 }

@@ -149,7 +149,7 @@ fn unfit(generation: u64, error: NotReverted) -> NotDone {
             NotDone::Unusable(vec![head, found])
         }
         NotReverted::Refused(refused) => NotDone::Refused(refused),
-        error @ NotReverted::NotRevoked(_) => NotDone::Unusable(vec![error.to_string()]),
+        error @ NotReverted::NotRevoked(_) => NotDone::NotRevoked(error.to_string()),
     }
 }
 

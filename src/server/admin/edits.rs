@@ -10,13 +10,16 @@ use tokio::sync::oneshot;
 
 use crate::config::diagnostic::Severity;
 use crate::config::edit::{FileDiff, FileText, Intent, Patch, Refused};
-use crate::config::key_path;
 use crate::config::schema::Shape;
 use crate::config::write::WriteError;
+use crate::config::{key_path, quote_key};
 use crate::runtime::controller::{Ask, By, Done, Message, NotDone};
 use crate::server::Gateway;
 use crate::server::admin::api::edits::{Edited, PatchText};
 use crate::server::admin::{Caller, Fault, Params, Refusal};
+
+pub(super) use value::{Sealer, date, secret};
+pub(super) use wanted::all_right;
 
 /// Sets an account's `enabled`.
 pub(super) fn switch(gateway: &Gateway, params: &Params, on: bool) -> Result<Value, Refusal> {
@@ -111,6 +114,7 @@ pub(super) fn refusal(error: &NotDone) -> Refusal {
         NotDone::Refused(Refused::Absent(_)) | NotDone::NoGeneration(_) => StatusCode::NOT_FOUND,
         NotDone::Refused(Refused::Invalid { .. } | Refused::Unfit(_) | Refused::ByHand(_))
         | NotDone::Unusable(_)
+        | NotDone::NotRevoked(_)
         | NotDone::High(_) => StatusCode::UNPROCESSABLE_ENTITY,
         NotDone::Unwritten(WriteError::Io { .. }) => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::CONFLICT,
@@ -124,6 +128,33 @@ pub(super) fn refusal(error: &NotDone) -> Refusal {
             "revision": now.to_string(),
             "files": texts.iter().map(file).collect::<Vec<_>>(),
         })));
+    }
+    refusal
+}
+
+/// The same refusal, naming the fields of the request where the edited files name those of the new table `section.name`;
+/// `called` has the keys that are called otherwise there.
+pub(super) fn in_body(
+    mut refusal: Refusal,
+    section: &str,
+    name: &str,
+    called: &[(&str, &str)],
+) -> Refusal {
+    let table = format!("{section}.{}", quote_key(name));
+    for fault in &mut refusal.fields {
+        let Some(rest) = fault.field.strip_prefix(&table) else {
+            continue;
+        };
+        let Some(rest) = rest.strip_prefix('.') else {
+            if rest.is_empty() {
+                "name".clone_into(&mut fault.field);
+            }
+            continue;
+        };
+        let end = rest.find(['.', '[']).unwrap_or(rest.len());
+        let (key, below) = rest.split_at(end);
+        let other = called.iter().find(|(of_file, _)| *of_file == key);
+        fault.field = format!("{}{below}", other.map_or(key, |(_, of_body)| of_body));
     }
     refusal
 }
@@ -163,6 +194,9 @@ fn faults(error: &NotDone) -> Vec<Fault> {
             keyed.collect()
         }
         NotDone::Moved { .. } => vec![fault("revision", error.message())],
+        NotDone::NoGeneration(_) => vec![fault("generation", error.message())],
+        NotDone::NotRevoked(_) => vec![fault("restore_keys", error.message())],
+        NotDone::High(_) => vec![fault("high", error.message())],
         _ => Vec::new(),
     }
 }
@@ -170,6 +204,37 @@ fn faults(error: &NotDone) -> Vec<Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_tables_keys_are_named_as_the_request_names_them() {
+        let fields = [
+            "keys.\"a b\"",
+            "keys.\"a b\".rpm",
+            "keys.\"a b\".budget.per",
+            "keys.\"a b\".accounts[0]",
+            "keys.other.rpm",
+        ];
+        let mut refusal = Refusal::mistake("");
+        refusal.fields = (fields.iter())
+            .map(|field| Fault {
+                field: (*field).to_owned(),
+                message: String::new(),
+            })
+            .collect();
+        let called = [("rpm", "limits.rpm"), ("budget", "limits.budget")];
+        let refusal = in_body(refusal, "keys", "a b", &called);
+        let fields: Vec<&str> = refusal.fields.iter().map(|f| f.field.as_str()).collect();
+        assert_eq!(
+            fields,
+            [
+                "name",
+                "limits.rpm",
+                "limits.budget.per",
+                "accounts[0]",
+                "keys.other.rpm"
+            ]
+        );
+    }
 
     #[test]
     fn what_can_not_be_put_in_force_names_its_key() {

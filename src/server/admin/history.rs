@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use http::StatusCode;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::base::id::hex;
 use crate::config::source::{Files, Revision};
@@ -12,6 +11,9 @@ use crate::runtime::controller::{
     Message, NotDone, Rollback, Target, between, prepare, risky, texts,
 };
 use crate::server::Gateway;
+use crate::server::admin::api::history::{
+    AskRollback, Generation, GenerationDiff, History, KeptKey, RollbackPlan,
+};
 use crate::server::admin::edits::{ask, by, joined, refusal, value};
 use crate::server::admin::{Params, Refusal};
 use crate::store::{GenerationRecord, StoreError};
@@ -20,17 +22,17 @@ use crate::store::{GenerationRecord, StoreError};
 const LISTED: usize = 20;
 
 pub(super) fn list(gateway: &Gateway, params: &Params) -> Result<Value, Refusal> {
-    let limit = match params.get("limit") {
-        Some(text) => text.parse().map_err(|_| {
-            Refusal::mistake(format!("`limit`: expected a whole number, found `{text}`"))
-        })?,
-        None => LISTED,
-    };
+    let limit = params.number("limit");
+    let limit = limit
+        .and_then(|n| usize::try_from(n).ok())
+        .unwrap_or(LISTED);
     let runtime = &gateway.dispatcher.runtime;
     let running = runtime.snapshot().generation;
     let found = runtime.store.history(limit).map_err(|e| unreadable(&e))?;
-    let found: Vec<Value> = found.iter().map(|record| entry(record, running)).collect();
-    Ok(json!({ "running": running, "generations": found }))
+    value(History {
+        running,
+        generations: found.iter().map(|record| entry(record, running)).collect(),
+    })
 }
 
 fn unreadable(error: &StoreError) -> Refusal {
@@ -38,53 +40,51 @@ fn unreadable(error: &StoreError) -> Refusal {
 }
 
 /// An entry for whoever may look.
-fn entry(record: &GenerationRecord, running: u64) -> Value {
-    json!({
-        "generation": record.generation,
-        "running": record.generation == running,
-        "revision": hex(&record.revision),
-        "at": record.at.to_string(),
-        "who": record.who,
-        "from": record.from,
-        "what": record.what,
-        "texts": record.bytes > 0,
-    })
+fn entry(record: &GenerationRecord, running: u64) -> Generation {
+    Generation {
+        generation: record.generation,
+        running: record.generation == running,
+        revision: hex(&record.revision),
+        at: record.at.to_string(),
+        who: record.who.clone(),
+        from: record.from.clone(),
+        what: record.what.clone(),
+        texts: record.bytes > 0,
+    }
 }
 
-fn generation(text: &str) -> Result<u64, Refusal> {
+fn generation(field: &str, text: &str) -> Result<u64, Refusal> {
     text.parse().map_err(|_| {
-        Refusal::mistake(format!(
-            "expected the number of a generation, found `{text}`"
-        ))
+        let message = format!("expected the number of a generation, found `{text}`");
+        Refusal::field(field, message)
     })
 }
 
 /// The two are given by their numbers; the second is the one in force where none is.
 pub(super) fn diff(gateway: &Gateway, params: &Params) -> Result<Value, Refusal> {
-    let before = generation(params.need("generation")?)?;
+    let before = generation("generation", params.need("generation")?)?;
     let running = gateway.dispatcher.runtime.snapshot().generation;
-    let after = params.get("with").map_or(Ok(running), generation)?;
-    let (old, new) = (files(gateway, before)?, files(gateway, after)?);
-    let plan = match params.get("plan") {
-        None | Some("false") => None,
-        Some("true") => Some(between(&old, &new).map_err(|e| refusal(&e))?),
-        Some(text) => {
-            let message = format!("`plan`: expected true or false, found `{text}`");
-            return Err(Refusal::mistake(message));
-        }
+    let after = match params.get("with") {
+        Some(text) => generation("with", text)?,
+        None => running,
     };
-    let found = crate::config::edit::diff(&old, &new);
-    Ok(json!({
-        "before": before,
-        "after": after,
-        "running": running,
-        "diff": joined(&found),
-        "plan": plan,
-    }))
+    let (old, new) = (files(gateway, before)?, files(gateway, after)?);
+    let plan = if params.flag("plan") {
+        Some(between(&old, &new).map_err(|e| refusal(&e))?)
+    } else {
+        None
+    };
+    value(GenerationDiff {
+        before,
+        after,
+        running,
+        diff: joined(&crate::config::edit::diff(&old, &new)),
+        plan,
+    })
 }
 
 /// The files of a generation; those on the disk where it is the one in force and they are what it was made of.
-fn files(gateway: &Gateway, generation: u64) -> Result<Files, Refusal> {
+pub(super) fn files(gateway: &Gateway, generation: u64) -> Result<Files, Refusal> {
     let runtime = &gateway.dispatcher.runtime;
     let root = root(gateway);
     let snapshot = runtime.snapshot();
@@ -101,28 +101,14 @@ fn files(gateway: &Gateway, generation: u64) -> Result<Files, Refusal> {
     }
 }
 
-fn root(gateway: &Gateway) -> PathBuf {
+pub(super) fn root(gateway: &Gateway) -> PathBuf {
     gateway.dispatcher.runtime.reload.lock().root.clone()
 }
 
-/// What a rollback is asked with, as JSON; an empty body stands for none of it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Asked {
-    restore_keys: Vec<String>,
-    revision: Option<String>,
-    high: bool,
-}
-
-fn asked(params: &Params) -> Result<(Target, Asked), Refusal> {
-    let asked: Asked = if params.body().is_empty() {
-        Asked::default()
-    } else {
-        serde_json::from_slice(params.body())
-            .map_err(|e| Refusal::mistake(format!("the request's body can't be read: {e}")))?
-    };
+fn asked(params: &Params) -> Result<(Target, AskRollback), Refusal> {
+    let asked: AskRollback = params.json()?;
     let target = Target {
-        generation: generation(params.need("generation")?)?,
+        generation: generation("generation", params.need("generation")?)?,
         restore: asked.restore_keys.iter().cloned().collect(),
     };
     Ok((target, asked))
@@ -136,22 +122,22 @@ pub(super) fn plan(gateway: &Gateway, params: &Params) -> Result<Value, Refusal>
     let files = Files::read(&root);
     let prepared = prepare(&runtime.store, &root, &files, &snapshot.config, &target);
     let prepared = prepared.map_err(|error: NotDone| refusal(&error))?;
-    let kept = prepared
-        .kept
-        .iter()
-        .map(|(name, how)| json!({ "name": name, "how": how.to_string() }));
+    let kept = prepared.kept.iter().map(|(name, how)| KeptKey {
+        name: name.clone(),
+        how: how.to_string(),
+    });
     let left = prepared.left.iter().map(|path| path.display().to_string());
-    Ok(json!({
-        "generation": target.generation,
-        "running": snapshot.generation,
-        "revision": prepared.seen.to_string(),
-        "plan": prepared.plan,
-        "high": risky(&prepared.plan),
-        "diff": joined(&prepared.diff),
-        "keys_kept": kept.collect::<Vec<_>>(),
-        "keys_restored": prepared.restored,
-        "files_left": left.collect::<Vec<_>>(),
-    }))
+    value(RollbackPlan {
+        generation: target.generation,
+        running: snapshot.generation,
+        revision: prepared.seen.to_string(),
+        high: risky(&prepared.plan),
+        diff: joined(&prepared.diff),
+        keys_kept: kept.collect(),
+        keys_restored: prepared.restored.clone(),
+        files_left: left.collect(),
+        plan: prepared.plan,
+    })
 }
 
 pub(super) fn rollback(gateway: &Gateway, params: &Params) -> Result<Value, Refusal> {
@@ -159,7 +145,7 @@ pub(super) fn rollback(gateway: &Gateway, params: &Params) -> Result<Value, Refu
     let seen = asked.revision.as_deref().map(str::parse::<Revision>);
     let seen = seen
         .transpose()
-        .map_err(|error| Refusal::mistake(format!("`revision`: {error}")))?;
+        .map_err(|error| Refusal::field("revision", format!("`revision`: {error}")))?;
     if seen.is_none() && params.caller().is_session() {
         let message = "`revision` is missing: send that of the plan which was agreed to";
         return Err(Refusal::field("revision", message).with(StatusCode::PRECONDITION_REQUIRED));

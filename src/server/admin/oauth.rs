@@ -15,10 +15,11 @@ use crate::pool::failure::{Class, Failure};
 use crate::runtime::handle::UpstreamHandle;
 use crate::runtime::snapshot::Snapshot;
 use crate::server::Gateway;
+use crate::server::admin::api::accounts::AddAccount;
 use crate::server::admin::api::oauth::{
-    OauthPending, OauthStarted, OauthStep, PasteOauth, StartOauth,
+    ConfirmOauth, OauthPending, OauthStarted, OauthStep, PasteOauth, StartOauth,
 };
-use crate::server::admin::{self, Params, Refusal, Responding, remote};
+use crate::server::admin::{self, Params, Refusal, Responding, adding, remote};
 use crate::server::login::cookie;
 use crate::server::oauth::{Claim, Found, LIFE, SignIn, Stage};
 use crate::upstream::oauth;
@@ -32,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(45);
 
 /// Begins: the consent page's address, and a cookie for the browser that begins.
 pub(super) fn start(gateway: Arc<Gateway>, params: Params) -> Responding {
-    Box::pin(std::future::ready(begin(&gateway, &params)))
+    Box::pin(async move { begin(&gateway, &params) })
 }
 
 fn begin(gateway: &Gateway, params: &Params) -> Result<Response, Refusal> {
@@ -55,11 +56,17 @@ fn begin(gateway: &Gateway, params: &Params) -> Result<Response, Refusal> {
         url: url.into(),
         redirect_url: redirect.clone(),
         lands_here,
-        move_to: here.zip(there).and_then(|(here, there)| moved(&here, there)),
+        move_to: here
+            .zip(there)
+            .and_then(|(here, there)| moved(&here, &there)),
         expires: begun.expires.to_string(),
     };
     let mut response = remote::told(StatusCode::OK, admin::told(&started)?.to_string());
-    let secure = if asked.origin.starts_with("https:") { "; Secure" } else { "" };
+    let secure = if asked.origin.starts_with("https:") {
+        "; Secure"
+    } else {
+        ""
+    };
     let cookie = format!(
         "{COOKIE_NAME}={}; Path={CALLBACK}; HttpOnly; SameSite=Lax; Max-Age={}{secure}",
         begun.cookie.expose(),
@@ -95,7 +102,10 @@ fn upstream(
     };
     found.cloned().ok_or_else(|| match wanted {
         Some(name) => {
-            let message = format!("there is no upstream `{}` that people sign in to", name.as_str());
+            let message = format!(
+                "there is no upstream `{}` that people sign in to",
+                name.as_str()
+            );
             Refusal::field("upstream", message).with(StatusCode::NOT_FOUND)
         }
         None if snapshot.upstreams.is_empty() => Refusal::of(
@@ -119,7 +129,7 @@ type Origin = (String, String, u16);
 
 /// Where the panel is to be opened instead: it is open at another name of this machine than the one that the provider
 /// leads back to, and cookies go by name.
-fn moved(here: &Origin, there: Origin) -> Option<String> {
+fn moved(here: &Origin, there: &Origin) -> Option<String> {
     let local = |host: &str| matches!(host, "localhost" | "127.0.0.1" | "[::1]");
     let other = here.1 != there.1 && local(&here.1) && local(&there.1);
     let same = here.0 == there.0 && here.2 == there.2;
@@ -144,7 +154,9 @@ pub(super) fn show(gateway: &Gateway, params: &Params) -> Result<Value, Refusal>
 /// Forgets it.
 pub(super) fn cancel(gateway: &Gateway, params: &Params) -> Result<Value, Refusal> {
     let sign_in = own(gateway, params)?;
-    gateway.sign_ins.forget(&sign_in.state, &params.caller().owner());
+    gateway
+        .sign_ins
+        .forget(&sign_in.state, &params.caller().owner());
     admin::told(&told(gateway, sign_in))
 }
 
@@ -160,14 +172,64 @@ pub(super) fn paste(gateway: &Gateway, params: &Params) -> Result<Value, Refusal
     let handle = tokio::runtime::Handle::try_current().map_err(|_| Refusal::failed())?;
     handle.block_on(complete(gateway, claim));
     let sign_in = gateway.sign_ins.of(&state, owner, Timestamp::now());
-    let sign_in = sign_in.ok_or_else(|| Refusal::not_found("the sign-in took too long: begin anew"))?;
+    let sign_in =
+        sign_in.ok_or_else(|| Refusal::not_found("the sign-in took too long: begin anew"))?;
     admin::told(&told(gateway, sign_in))
+}
+
+/// Makes the account, or gives the one that is signed in again its new token.
+pub(super) fn confirm(gateway: &Gateway, params: &Params) -> Result<Value, Refusal> {
+    let asked: ConfirmOauth = params.json()?;
+    let sign_in = own(gateway, params)?;
+    let Stage::Found(found) = &sign_in.stage else {
+        let message = "the provider has not told yet who signed in";
+        return Err(Refusal::of(StatusCode::CONFLICT, message));
+    };
+    let again = sign_in.account.as_ref();
+    if let Some(account) = again {
+        is_the_same(gateway, account, found.email.as_deref())?;
+    }
+    let wanted = AddAccount {
+        name: asked.name.filter(|_| again.is_none()),
+        upstream: Some(sign_in.upstream.as_str().to_owned()),
+        email: found.email.clone(),
+        refresh_token: found.refresh_token.expose().to_owned(),
+        tags: asked.tags,
+        ..AddAccount::default()
+    };
+    let added = adding::one(gateway, params, &wanted, again.map(AccountId::as_str))?;
+    if !params.dry_run() {
+        gateway
+            .sign_ins
+            .forget(&sign_in.state, &params.caller().owner());
+    }
+    admin::told(&added)
+}
+
+/// An account that is signed in again stays the same person's.
+fn is_the_same(gateway: &Gateway, account: &AccountId, email: Option<&str>) -> Result<(), Refusal> {
+    let snapshot = gateway.dispatcher.runtime.snapshot();
+    let known = snapshot.config.accounts.get(account);
+    let known = known.and_then(|known| known.email.as_deref());
+    match (known, email) {
+        (Some(known), Some(email)) if !known.eq_ignore_ascii_case(email) => {
+            let message = format!(
+                "account `{}` is {known}, and {email} signed in: choose {known} at the provider, or add {email} as an account of \
+                 its own",
+                account.as_str()
+            );
+            Err(Refusal::of(StatusCode::CONFLICT, message))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The provider's page led a browser back. `None` where it is not the one that began: then its address is to be copied.
 pub async fn returned(gateway: &Gateway, uri: &Uri, headers: &HeaderMap) -> Option<Response> {
     let query = uri.query()?;
-    let state = query.split('&').find_map(|pair| pair.strip_prefix("state="))?;
+    let state = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("state="))?;
     let cookie = cookie::named(headers, COOKIE_NAME).next()?;
     let now = Timestamp::now();
     if let Ok(claim) = gateway.sign_ins.returned(query, state, cookie, now)? {
@@ -179,7 +241,9 @@ pub async fn returned(gateway: &Gateway, uri: &Uri, headers: &HeaderMap) -> Opti
     let to = HeaderValue::try_from(format!("/oauth/{state}")).ok()?;
     let gone = format!("{COOKIE_NAME}=; Path={CALLBACK}; HttpOnly; SameSite=Lax; Max-Age=0");
     response.headers_mut().insert(LOCATION, to);
-    response.headers_mut().insert(SET_COOKIE, HeaderValue::try_from(gone).ok()?);
+    response
+        .headers_mut()
+        .insert(SET_COOKIE, HeaderValue::try_from(gone).ok()?);
     Some(response)
 }
 

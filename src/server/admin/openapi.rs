@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use schemars::{Schema, SchemaGenerator};
 use schemars::generate::SchemaSettings;
+use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use crate::config::model::Role;
@@ -129,7 +129,12 @@ fn signing_in(paths: &mut Map<String, Value>, schemas: &mut Schemas) {
         }
         described
     };
-    let mut login = of("login", "sign in with the password: sets the session's cookie", true, &signed_in);
+    let mut login = of(
+        "login",
+        "sign in with the password: sets the session's cookie",
+        true,
+        &signed_in,
+    );
     login["requestBody"] = json!({
         "required": true,
         "content": { "application/json": { "schema": credentials } },

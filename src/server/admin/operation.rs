@@ -234,11 +234,17 @@ impl Operation {
         }
     }
 
-    /// By a response of its own that is JSON all the same, such as one that sets a cookie.
-    #[must_use]
-    pub const fn responds(mut self, run: fn(Arc<Gateway>, Params) -> Responding) -> Self {
-        self.run = Run::Response(run);
-        self
+    /// Something that changes the gateway, answered by a response that is JSON and more, such as a cookie.
+    pub const fn response<T: JsonSchema>(
+        name: &'static str,
+        path: &'static str,
+        run: fn(Arc<Gateway>, Params) -> Responding,
+    ) -> Self {
+        let mut this = Self::other(name, path, &[], run);
+        this.verb = Verb::Post;
+        this.role = Role::Write;
+        this.answer = Answer::Json(SchemaGenerator::subschema_for::<T>);
+        this
     }
 
     /// What it does, in one line.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use crate::config::source::Revision;
-use crate::server::admin::{Caller, Refusal};
+use crate::server::admin::{Caller, Fault, Refusal};
 
 /// What an operation is given: by path and query, by name, and the request's body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,18 +45,20 @@ impl Params {
         } else {
             &self.body
         };
+        // A list would be taken for an object's values in order.
+        if text.trim_ascii_start().first() != Some(&b'{') {
+            let message = "the request's body can't be read: expected a JSON object";
+            return Err(Refusal::field("body", message));
+        }
         let mut reader = serde_json::Deserializer::from_slice(text);
         let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-            let path = error.path().to_string();
-            let inner = error.into_inner();
-            if path == "." {
-                // A missing or unknown field is named in the text: serde knows no path for what is not there.
-                let text = inner.to_string();
-                let named = text.split('`').nth(1).unwrap_or("body").to_owned();
-                Refusal::field(named, format!("the request's body can't be read: {text}"))
-            } else {
-                Refusal::field(path, inner.to_string())
-            }
+            let fault = fault(error, "body");
+            let mut refusal = Refusal::mistake(format!(
+                "the request's body can't be read: `{}`: {}",
+                fault.field, fault.message
+            ));
+            refusal.fields.push(fault);
+            refusal
         })?;
         reader
             .end()
@@ -104,6 +106,36 @@ impl Params {
     }
 }
 
+/// Which field JSON is wrong in, `whole` where it is none, and how. What serde knows no path for, since it is not there or
+/// not wanted, it names in its text.
+pub(super) fn fault(error: serde_path_to_error::Error<serde_json::Error>, whole: &str) -> Fault {
+    let path = error.path().to_string();
+    let message = without_text(&error.into_inner().to_string());
+    let named = ["missing field `", "unknown field `"]
+        .iter()
+        .find_map(|begin| message.strip_prefix(begin)?.split('`').next());
+    let field = match (path.as_str(), named) {
+        (".", name) => name.unwrap_or(whole).to_owned(),
+        (path, Some(name)) if path != name && !path.ends_with(&format!(".{name}")) => {
+            format!("{path}.{name}")
+        }
+        (path, _) => path.to_owned(),
+    };
+    Fault { field, message }
+}
+
+/// The message without the text that was found: it may be a secret in the wrong place.
+fn without_text(message: &str) -> String {
+    const BEGIN: &str = "string \"";
+    let found = message.find(BEGIN).zip(message.rfind("\", expected"));
+    match found {
+        Some((begin, end)) if begin + BEGIN.len() <= end => {
+            format!("{}string{}", &message[..begin], &message[end + 1..])
+        }
+        _ => message.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +155,25 @@ mod tests {
             Bytes::copy_from_slice(body.as_bytes()),
             caller,
         )
+    }
+
+    #[test]
+    fn a_wrong_body_is_not_repeated() {
+        use crate::server::admin::api::accounts::AddAccount;
+        for (body, field) in [
+            (
+                r#"{"refresh_token": "x", "tags": "planted\", expected"}"#,
+                "tags",
+            ),
+            (r#"{"refresh_token": "x", "weight": "planted"}"#, "weight"),
+            (r#""planted""#, "body"),
+        ] {
+            let refusal = given(body).json::<AddAccount>().unwrap_err();
+            assert_eq!(refusal.fields[0].field, field);
+            let told = refusal.body();
+            assert!(!told.contains("planted"), "{told}");
+            assert!(told.contains("expected"), "{told}");
+        }
     }
 
     #[test]

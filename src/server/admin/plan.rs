@@ -2,22 +2,25 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::base::time::Timestamp;
 use crate::config::plan::{Facts, plan as compare};
 use crate::runtime::controller::{Message, Outcome};
 use crate::server::Gateway;
+use crate::server::admin::api::history::{Planned, Reloaded};
+use crate::server::admin::edits::value;
 use crate::server::admin::{Params, Refusal};
 
 /// The body holds the [`Facts`] of a configuration. They are compared here, so that nothing about the secrets of what runs
 /// leaves, not even a digest.
 pub(super) fn plan(gateway: &Gateway, params: &Params) -> Result<Value, Refusal> {
     let mut wanted: Facts = serde_json::from_slice(params.body()).map_err(|e| {
-        Refusal::mistake(format!(
+        let message = format!(
             "expected the facts of a configuration, as `agp plan` of version {} sends them: {e}",
             env!("CARGO_PKG_VERSION")
-        ))
+        );
+        Refusal::field("body", message)
     })?;
     let runtime = &gateway.dispatcher.runtime;
     let snapshot = runtime.snapshot();
@@ -33,7 +36,10 @@ pub(super) fn plan(gateway: &Gateway, params: &Params) -> Result<Value, Refusal>
     let held = held.collect();
     let mut plan = compare(&running, &wanted, Timestamp::now());
     plan.held = held;
-    Ok(json!({ "generation": snapshot.generation, "plan": plan }))
+    value(Planned {
+        generation: snapshot.generation,
+        plan,
+    })
 }
 
 /// Waits for the outcome.
@@ -46,25 +52,35 @@ pub(super) fn reload(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
         let message = "the gateway is stopping: it reads its files no more";
         Refusal::of(http::StatusCode::SERVICE_UNAVAILABLE, message)
     })?;
-    Ok(match outcome {
+    let told = |outcome: &str| Reloaded {
+        outcome: outcome.to_owned(),
+        generation: None,
+        what: None,
+        after_restart: None,
+        errors: None,
+    };
+    value(match outcome {
         Outcome::Applied {
             generation,
             what,
             restart,
-        } => json!({
-            "outcome": "applied",
-            "generation": generation,
-            "what": what,
-            "after_restart": restart,
-        }),
+        } => Reloaded {
+            generation: Some(generation),
+            what: Some(what),
+            after_restart: Some(restart),
+            ..told("applied")
+        },
         Outcome::Unchanged {
             generation,
             restart,
-        } => json!({
-            "outcome": "unchanged",
-            "generation": generation,
-            "after_restart": restart,
-        }),
-        Outcome::Refused { errors } => json!({ "outcome": "refused", "errors": errors }),
+        } => Reloaded {
+            generation: Some(generation),
+            after_restart: Some(restart),
+            ..told("unchanged")
+        },
+        Outcome::Refused { errors } => Reloaded {
+            errors: Some(errors),
+            ..told("refused")
+        },
     })
 }

@@ -5,13 +5,19 @@ use serde_json::{Value, json};
 
 use crate::config::seal::named;
 use crate::server::Gateway;
+use crate::server::admin::api::history::{BackedUp, Rotated};
+use crate::server::admin::edits::value;
 use crate::server::admin::{Params, Refusal};
 use crate::store::StoreError;
 
 /// The copy's name in the state folder.
 pub(super) fn backup(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
     match gateway.dispatcher.runtime.store.backup() {
-        Ok(path) => Ok(json!({ "file": path.file_name().map(|name| name.to_string_lossy()) })),
+        Ok(path) => {
+            let name = path.file_name();
+            let file = name.map(|name| name.to_string_lossy().into_owned());
+            value(BackedUp { file })
+        }
         Err(error) => Err(failed(&error)),
     }
 }
@@ -26,11 +32,13 @@ pub(super) fn rotate(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
     let store = &gateway.dispatcher.runtime.store;
     let wrapped = store.rewrap().map_err(|error| failed(&error))?;
     let Some(wrapped) = wrapped else {
-        return Ok(json!({ "recipients": null }));
+        return value(Rotated { recipients: None });
     };
     let recipients = named(&wrapped);
     tracing::info!(recipients = recipients.join(" "), "data key wrapped anew");
-    Ok(json!({ "recipients": recipients }))
+    value(Rotated {
+        recipients: Some(recipients),
+    })
 }
 
 /// Who can open the data key, `null` where there is none. One that can't be read is one all the same.

@@ -328,3 +328,47 @@ async fn killed_at_any_moment_everything_opens() {
     vault.assert_opens(&vault.identity());
     vault.assert_serves().await;
 }
+
+#[tokio::test]
+async fn another_identity_is_in_use_as_soon_as_the_file_names_one_that_opens_everything() {
+    let vault = Vault::new().await;
+    let serving = vault.serve().await;
+    let own = vault.identity();
+    let root = vault.path().join("agp.toml");
+    let before = std::fs::read_to_string(&root).unwrap();
+    let reload = async |place: &str| {
+        let text = format!("{before}\n[secrets]\nidentity = {{ file = \"{place}\" }}\n");
+        std::fs::write(&root, text).unwrap();
+        run(agp(vault.path(), &["reload"]), "").await
+    };
+    let named = || named_by_gateway(vault.path());
+
+    // None there, and one that opens nothing: what runs goes on.
+    refused(
+        &reload("elsewhere.txt").await,
+        &["elsewhere.txt", &own.recipient()],
+    );
+    let other_file = vault.path().join("other.txt");
+    let other = Identity::create(&other_file).unwrap();
+    refused(&reload("other.txt").await, &[&own.recipient()]);
+    assert_eq!(named(), Some(vec![own.recipient()]));
+    vault.keeps_a_token().await;
+
+    // One that opens the old one's too.
+    let old_file = identity_file(vault.path());
+    let both = [&other_file, &old_file].map(|file| std::fs::read_to_string(file).unwrap());
+    std::fs::write(&other_file, both.concat()).unwrap();
+    let left = reload("other.txt").await;
+    assert_eq!(left.code, 0, "{left:?}");
+    assert!(!left.out.contains("restart"), "{left:?}");
+    crate::support::until("the key to be for the new one alone", || {
+        named() == Some(vec![other.recipient()])
+    })
+    .await;
+    std::fs::remove_file(&old_file).unwrap();
+    vault.keeps_a_token().await;
+    assert_eq!(serving.terminate().await, 0);
+    let serving = vault.serve().await;
+    vault.keeps_a_token().await;
+    assert_eq!(serving.terminate().await, 0);
+}

@@ -171,7 +171,7 @@ pub struct AddAccount {
     /// Its upstream; may be left out where there is one only.
     #[serde(default)]
     pub upstream: Option<String>,
-    /// Its e-mail; asked of the provider where none is given.
+    /// Its e-mail; the file has none where none is given. One that an account of this upstream has already renews that account.
     #[serde(default)]
     pub email: Option<String>,
     /// Its refresh token. The file gets it sealed.
@@ -211,7 +211,7 @@ pub struct AddedAccount {
 #[serde(deny_unknown_fields)]
 pub struct AddAccounts {
     /// JSON (a list of objects as for one account) or CSV with a header line: `email,refresh_token` and, if wanted, `name`,
-    /// `project`, `tags` (separated by spaces), `weight`, `rank`.
+    /// `upstream`, `project`, `tags` (separated by spaces), `weight`, `rank`; 1,000 accounts at most.
     pub text: String,
     /// The upstream of those that name none; may be left out where there is one only.
     #[serde(default)]

@@ -121,3 +121,17 @@ pub struct Reloaded {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub errors: Option<Vec<String>>,
 }
+
+/// What came of wrapping the store's key anew.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Rotated {
+    /// Whom it is wrapped for now; null where nothing is stored encrypted.
+    pub recipients: Option<Vec<String>>,
+}
+
+/// A copy of the state.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct BackedUp {
+    /// Its name in the state folder.
+    pub file: Option<String>,
+}

@@ -7,6 +7,7 @@ use crate::server::admin::api::edits::Edited;
 
 /// What money may be spent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Budget {
     /// In US dollars.
     pub usd: f64,
@@ -33,7 +34,7 @@ pub struct LimitUse {
 
 /// The limits that a key or group has; those that it has not are left out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Requests a minute.
     #[serde(skip_serializing_if = "Option::is_none")]

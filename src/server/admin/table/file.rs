@@ -6,16 +6,20 @@ use crate::config::model::Role;
 use crate::server::admin::api::configuration::{Configuration, Settings};
 use crate::server::admin::api::edits::{Edit, Edited};
 use crate::server::admin::api::history::{
-    AskRollback, GenerationDiff, History, Planned, Reloaded, RollbackPlan,
+    AskRollback, BackedUp, GenerationDiff, History, Planned, Reloaded, RollbackPlan, Rotated,
 };
 use crate::server::admin::operation::{Operation, Query};
-use crate::server::admin::{edits, history, later, openapi, plan, state};
+use crate::server::admin::{configuration, edits, history, openapi, plan, state};
 
 pub(super) const OPERATIONS: &[Operation] = &[
-    Operation::get::<Configuration>("config show", "/config", later)
+    Operation::get::<Configuration>("config show", "/config", configuration::show)
         .does("the files as they are now, what is found in them, and what is in force"),
-    Operation::get::<Settings>("config settings", "/config/settings", later)
-        .does("every value in force and where it came from"),
+    Operation::get::<Settings>(
+        "config settings",
+        "/config/settings",
+        configuration::settings,
+    )
+    .does("every value in force and where it came from"),
     Operation::get::<Value>("config schema", "/config/schema", |_, _| {
         Ok(crate::config::schema::value().clone())
     })
@@ -56,9 +60,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
     )
     .takes::<AskRollback>()
     .does("put a generation's texts back into the files"),
-    Operation::post::<Value>("rotate", "/rotate", state::rotate)
+    Operation::post::<Rotated>("rotate", "/rotate", state::rotate)
         .does("wrap the key of what is stored encrypted for the present identity and recipients"),
-    Operation::post::<Value>("state backup", "/state/backup", state::backup)
+    Operation::post::<BackedUp>("state backup", "/state/backup", state::backup)
         .does("copy the state into a new file in the state folder, to be moved away"),
     Operation::get::<Value>("openapi", "/openapi.json", |_, _| {
         Ok(openapi::document().clone())

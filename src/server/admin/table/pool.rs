@@ -12,7 +12,7 @@ use crate::server::admin::api::oauth::{
     ConfirmOauth, OauthPending, OauthStarted, PasteOauth, StartOauth,
 };
 use crate::server::admin::operation::{Operation, Query};
-use crate::server::admin::{accounts, edits, jobs, keys, later, oauth, pick, playground};
+use crate::server::admin::{accounts, adding, edits, jobs, keys, models, oauth, pick, playground};
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::get::<AccountPage>("account list", "/accounts", accounts::list)
@@ -60,14 +60,13 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::post::<JobStarted>("accounts refresh", "/pool/refresh", jobs::start)
         .takes::<RefreshAccounts>()
         .does("ask the upstreams of several accounts, or of all, and tell how it goes as a job"),
-    Operation::edit::<AddedAccount>("account add", "/accounts", later)
+    Operation::edit::<AddedAccount>("account add", "/accounts", adding::add)
         .takes::<AddAccount>()
         .does("add an account by its refresh token, or renew the one with this e-mail"),
-    Operation::edit::<AddedAccounts>("accounts import", "/pool/import", later)
+    Operation::edit::<AddedAccounts>("accounts import", "/pool/import", adding::import)
         .takes::<AddAccounts>()
         .does("add several accounts given as JSON or CSV"),
-    Operation::post::<OauthStarted>("oauth start", "/oauth", later)
-        .responds(oauth::start)
+    Operation::response::<OauthStarted>("oauth start", "/oauth", oauth::start)
         .takes::<StartOauth>()
         .does("begin to add an account by its provider's consent page"),
     Operation::post::<OauthPending>("oauth paste", "/oauth/paste", oauth::paste)
@@ -75,7 +74,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         .does("take the address that the browser ended at"),
     Operation::get::<OauthPending>("oauth show", "/oauth/{state}", oauth::show)
         .does("how far a sign-in at a provider is"),
-    Operation::edit::<AddedAccount>("oauth confirm", "/oauth/{state}/confirm", later)
+    Operation::edit::<AddedAccount>("oauth confirm", "/oauth/{state}/confirm", oauth::confirm)
         .takes::<ConfirmOauth>()
         .does("make the account that was signed in, or renew it"),
     Operation::post::<OauthPending>("oauth cancel", "/oauth/{state}/cancel", oauth::cancel)
@@ -84,18 +83,18 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::get::<Job>("job show", "/jobs/{id}", jobs::show).does("how far long work is"),
     Operation::post::<Job>("job cancel", "/jobs/{id}/cancel", jobs::cancel)
         .does("begin no more parts of long work"),
-    Operation::get::<KeyList>("key list", "/keys", later)
+    Operation::get::<KeyList>("key list", "/keys", keys::list)
         .does("client keys and groups with their limits and what is used of them"),
-    Operation::edit::<MadeKey>("key add", "/keys", later)
+    Operation::edit::<MadeKey>("key add", "/keys", keys::add)
         .takes::<NewKey>()
         .does("make a client key; its answer is the only place where the key is ever shown"),
     Operation::get::<KeyUsage>("key usage", "/keys/usage", keys::usage)
         .asks(&[Query::text("name", "of this key and its group only")])
         .does("what keys and groups have used of their limits, and when these reset"),
-    Operation::get::<ModelList>("model list", "/models", later)
+    Operation::get::<ModelList>("model list", "/models", models::list)
         .asks(&[Query::text("key", "only what this key may use")])
         .does("public models and their routes"),
-    Operation::get::<Offers>("model offers", "/offers", later).does("what upstreams list"),
+    Operation::get::<Offers>("model offers", "/offers", models::offers).does("what upstreams list"),
     Operation::post::<ModelTest>("model test", "/models/{name}/test", playground::test)
         .takes::<TestModel>()
         .does("send a short real request to a model, and tell who served it"),

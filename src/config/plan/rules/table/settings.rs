@@ -100,7 +100,7 @@ pub(in crate::config::plan::rules) const SETTINGS: &[Rule] = &[
         &["secrets.identity.file"],
         When::Changed,
         Medium,
-        "sealed values need the new identity, after a restart",
+        "sealed values need the new identity",
     ),
     rule(
         &["secrets.recipients"],
