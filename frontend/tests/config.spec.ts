@@ -16,7 +16,7 @@ import { type Gateway, KEY, startGateway, until } from "./gateway";
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const SCHEMA = JSON.parse(await readFile(join(ROOT, "docs/agp.schema.json"), "utf8")) as JsonSchema;
 
-test.use({ setup: { routing: 'strategy = "weighted" # by weight\nmax_queue = 500', extra: '[upstreams.spare]\nkind = "antigravity"\nbase_urls = ["http://127.0.0.1:9"]' } });
+test.use({ setup: { routing: 'strategy = "weighted" # by weight\nmax_queue = 500', extra: '[upstreams.spare]\nkind = "antigravity"\nbase_urls = ["http://127.0.0.1:9"]\noauth = { client_id = "other", client_secret = { env = "HOME" } }' } });
 
 const setting = (page: Page, id: string): Locator => page.locator(`[data-setting="${id}"]`);
 const dialog = (page: Page): Locator => page.getByRole("dialog");
@@ -278,17 +278,16 @@ test("upstreams: looked at, changed with a secret that is never shown, added, an
   const card = (name: string) => page.getByRole("region", { name });
   await expect(card("sim")).toContainText(gateway.sim.url);
   await expect(card("sim")).toContainText("2 accounts");
-  await expect(card("spare")).toContainText("not set");
+  await expect(card("spare")).toContainText("http://127.0.0.1:9");
   await axe(page);
 
   await page.getByRole("button", { name: "Edit spare" }).click();
   await expect(page).toHaveURL(/upstream=spare/);
   await setting(page, "upstreams.spare.idle_timeout").getByRole("textbox").fill("45s");
-  for (const [key, value] of [["client_id", "my-client"], ["client_secret", "planted-in-the-panel"]] as const) {
-    const own = setting(page, `upstreams.spare.oauth.${key}`);
-    await own.getByRole("button", { name: /^Enter/ }).click();
-    await own.getByPlaceholder("Sealed before it is written").fill(value);
-  }
+  const secret = setting(page, "upstreams.spare.oauth.client_secret");
+  await expect(secret).toContainText("From the variable HOME");
+  await secret.getByRole("button", { name: /^Replace/ }).click();
+  await secret.getByPlaceholder("Sealed before it is written").fill("planted-in-the-panel");
   await axe(page);
   await dialog(page).getByRole("button", { name: "Preview changes" }).click();
   const preview = page.getByRole("dialog", { name: "Check the change" });
@@ -305,6 +304,14 @@ test("upstreams: looked at, changed with a secret that is never shown, added, an
   await expect(dialog(page).getByLabel("Name", { exact: true })).toHaveAccessibleDescription(/Give the upstream a name/);
   await dialog(page).getByLabel("Name", { exact: true }).fill("third");
   await dialog(page).getByRole("radio", { name: "antigravity" }).click();
+  await dialog(page).getByRole("button", { name: "Preview changes" }).click();
+  await expect(setting(page, "upstreams.new.oauth.client_id")).toContainText("is missing");
+  for (const key of ["client_id", "client_secret"]) {
+    const own = setting(page, `upstreams.new.oauth.${key}`);
+    await own.getByRole("button", { name: /^Enter/ }).click();
+    await own.getByLabel("Where the secret is").selectOption("env");
+    await own.getByRole("textbox").fill("HOME");
+  }
   await dialog(page).getByRole("button", { name: "Preview changes" }).click();
   await page.getByRole("dialog", { name: "Check the change" }).getByRole("button", { name: "Save" }).click();
   await expect(card("third")).toBeVisible();
