@@ -6,6 +6,7 @@ mod opening;
 pub use opening::mend;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::runtime::controller::{self, Controller, Message, Places, Read, Surrou
 use crate::runtime::registry::Registry;
 use crate::runtime::{Runtime, jobs};
 use crate::server::listener::{Bound, Listener};
+use crate::server::login::Login;
 use crate::server::{Gateway, admin_listener_routes, metrics_route, routes, socket, tls};
 use crate::store::{Retention, Store};
 
@@ -137,10 +139,11 @@ impl App {
             ask,
         ));
         runtime.reload.lock().applied = Some(Arc::new(begun));
+        let login = Login::new(store.clone(), &mut learned);
         let replay = Replay::new(store.clone(), learned.signatures);
         let dispatcher = Arc::new(Dispatcher::new(Arc::clone(&runtime), replay));
         let (messages, inbox) = mpsc::channel(16);
-        let gateway = Gateway::new(dispatcher, messages.clone(), Arc::clone(&keyring));
+        let gateway = Gateway::new(dispatcher, messages.clone(), Arc::clone(&keyring), login);
         let gateway = Arc::new(gateway);
         let [listener, metrics, admin] = listeners(&gateway, &tasks);
         let outside = Outside {
@@ -151,12 +154,7 @@ impl App {
             store: store.clone(),
         };
         outside.prepare(&read.config)?();
-        socket::serve(Arc::clone(&gateway), &state, &tasks).map_err(|e| {
-            format!(
-                "the socket `{}` can't be listened on: {e}",
-                socket::path(&state).display()
-            )
-        })?;
+        open_socket(&gateway, &state, &tasks)?;
         let controller = Controller::new(
             Arc::clone(&runtime),
             keyring,
@@ -275,6 +273,14 @@ fn tell(remarks: &[(Severity, String)]) {
             tracing::info!("{line}");
         }
     }
+}
+
+/// The door of the command line.
+fn open_socket(gateway: &Arc<Gateway>, state: &Path, tasks: &Tasks) -> Result<(), String> {
+    socket::serve(Arc::clone(gateway), state, tasks).map_err(|e| {
+        let place = socket::path(state);
+        format!("the socket `{}` can't be listened on: {e}", place.display())
+    })
 }
 
 /// The three listeners, none of them bound: for clients, of the metrics, of the admin API.

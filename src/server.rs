@@ -1,10 +1,12 @@
 //! L7: HTTP in and out. A route is path, method, thin extractors and a plain async function.
 
 pub mod admin;
+mod assets;
 pub mod auth;
 pub mod body;
 pub mod front;
 pub mod listener;
+pub mod login;
 pub mod metrics;
 pub mod oauth;
 pub mod probe;
@@ -23,7 +25,7 @@ use tokio::sync::mpsc;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 use warp::reply::Response;
-use warp::{Filter, Rejection, Reply};
+use warp::{Filter, Rejection};
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::id::RequestId;
@@ -32,6 +34,7 @@ use crate::runtime::controller::Message;
 use crate::runtime::keyring::Keyring;
 use crate::server::admin::remote::{self, Asked, At};
 use crate::server::listener::Door;
+use crate::server::login::Login;
 use crate::wire::front::Front;
 
 /// What handlers need.
@@ -54,6 +57,8 @@ pub struct Gateway {
     pub shared: admin::Shared,
     /// Accounts that are being signed in at their provider.
     pub sign_ins: oauth::SignIns,
+    /// Signing in at the panel.
+    pub login: Login,
 }
 
 impl Gateway {
@@ -62,6 +67,7 @@ impl Gateway {
         dispatcher: Arc<Dispatcher>,
         controller: mpsc::Sender<Message>,
         keyring: Arc<Keyring>,
+        login: Login,
     ) -> Self {
         Self {
             dispatcher,
@@ -73,6 +79,7 @@ impl Gateway {
             admin: Arc::default(),
             shared: admin::Shared::default(),
             sign_ins: oauth::SignIns::default(),
+            login,
         }
     }
 }
@@ -92,23 +99,31 @@ pub fn admin_listener_routes(gateway: &Arc<Gateway>) -> BoxedFilter<(Response,)>
     admin_routes(gateway, At::Admin)
         .or(probes(gateway))
         .unify()
+        .or(panel(gateway, At::Admin))
+        .unify()
         .or(warp::any().map(reply::no_admin))
         .unify()
         .boxed()
 }
 
-/// The admin operations and the metrics, as far as they are at this listener.
-fn admin_routes(gateway: &Arc<Gateway>, at: At) -> BoxedFilter<(Response,)> {
-    let served = with(gateway).and_then(move |gateway: Arc<Gateway>| {
-        let config = &gateway.dispatcher.runtime.snapshot().config;
-        let served = remote::served(&config.admin, at);
-        std::future::ready(if served {
-            Ok(gateway)
-        } else {
-            Err(warp::reject::not_found())
+/// The gateway, where the admin API and the panel are at this listener.
+fn served(gateway: &Arc<Gateway>, at: At) -> BoxedFilter<(Arc<Gateway>,)> {
+    with(gateway)
+        .and_then(move |gateway: Arc<Gateway>| {
+            let config = &gateway.dispatcher.runtime.snapshot().config;
+            let served = remote::served(&config.admin, at);
+            std::future::ready(if served {
+                Ok(gateway)
+            } else {
+                Err(warp::reject::not_found())
+            })
         })
-    });
-    let asked = warp::method()
+        .boxed()
+}
+
+/// The request, without its body.
+fn asked(at: At) -> BoxedFilter<(Asked,)> {
+    warp::method()
         .and(warp::path::full())
         .and(warp::query::raw().or(warp::any().map(String::new)).unify())
         .and(warp::header::headers_cloned())
@@ -124,12 +139,18 @@ fn admin_routes(gateway: &Arc<Gateway>, at: At) -> BoxedFilter<(Response,)> {
                     peer,
                 }
             },
-        );
+        )
+        .boxed()
+}
+
+/// The admin operations and the metrics, as far as they are at this listener.
+fn admin_routes(gateway: &Arc<Gateway>, at: At) -> BoxedFilter<(Response,)> {
+    let (served, asked) = (served(gateway, at), asked(at));
     let operations = warp::path("admin")
         .and(warp::path("api"))
         .and(warp::path("v1"))
         .and(served.clone())
-        .and(asked)
+        .and(asked.clone())
         .and(warp::body::stream())
         .then(remote::operation);
     let metrics = warp::path!("metrics")
@@ -169,7 +190,7 @@ pub fn routes(gateway: &Arc<Gateway>) -> BoxedFilter<(Response,)> {
         .unify()
         .or(admin)
         .unify()
-        .or(page())
+        .or(panel(gateway, At::Clients))
         .unify()
         .or(nothing())
         .unify()
@@ -234,17 +255,17 @@ fn probes(gateway: &Arc<Gateway>) -> BoxedFilter<(Response,)> {
     health.or(ready).unify().boxed()
 }
 
-/// The placeholder page for browsers, at any path that is no route.
-fn page() -> BoxedFilter<(Response,)> {
+/// The panel for browsers, at any path that is no route, where it is at this listener.
+fn panel(gateway: &Arc<Gateway>, at: At) -> BoxedFilter<(Response,)> {
     warp::get()
-        .and(warp::header::<String>("accept"))
-        .and_then(|accept: String| async move {
-            if accept.contains("text/html") {
-                Ok(probe::page())
-            } else {
-                Err(warp::reject::not_found())
-            }
+        .and(served(gateway, at))
+        .and(asked(at))
+        .and_then(|gateway: Arc<Gateway>, asked: Asked| {
+            let wanted = assets::wanted(&asked).map(|wanted| (gateway, asked, wanted));
+            std::future::ready(wanted.ok_or_else(warp::reject::not_found))
         })
+        .untuple_one()
+        .then(assets::answer)
         .boxed()
 }
 
@@ -307,9 +328,4 @@ fn front_of(headers: &HeaderMap) -> Front {
     } else {
         Front::OpenAiChat
     }
-}
-
-/// A reply's response.
-pub(crate) fn respond(reply: impl Reply) -> Response {
-    reply.into_response()
 }

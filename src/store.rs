@@ -1,6 +1,6 @@
 //! L2: what the gateway learns, in two redb files behind one writer thread.
 //!
-//! `agp.redb` holds tokens, accounts, quotas, cooldowns, signatures, lists of models and the history of the files; `agp-log.redb` holds the log, its
+//! `agp.redb` holds tokens, accounts, quotas, cooldowns, signatures, lists of models, sign-ins and the history of the files; `agp-log.redb` holds the log, its
 //! bodies where they are asked for, and its sums, and may be deleted while the gateway is stopped. There are two classes of writes: a *durable* one ([`Store::put_token`]) resolves
 //! after the commit, every other is *relaxed*: it is queued, never blocks, and reaches the disk within a fraction of a
 //! second. A full or failing disk stops nobody: the latest value of each row waits in memory, log rows wait up to a bound
@@ -17,6 +17,7 @@ mod holder;
 mod index;
 mod journal;
 mod log;
+mod login;
 mod migrate;
 mod open;
 mod place;
@@ -54,6 +55,7 @@ pub use history::{FileText, Generation, GenerationRecord, PackedTexts};
 pub use holder::Holder;
 pub use journal::{JournalFile, JournalRecord};
 pub use log::{Cursor, Filter, LogPage, MAX_PAGE, StatusFilter};
+pub use login::SessionRecord;
 pub use record::{
     AccountRecord, BookedRecord, BudgetOwner, BudgetRecord, CatalogModel, CatalogRecord,
     CooldownRecord, ErrorNote, LogRecord, MAX_CALL_IDS, MAX_MODELS, MAX_TRIES, MAX_VERDICTS,

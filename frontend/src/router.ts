@@ -6,8 +6,10 @@ declare module "vue-router" {
   interface RouteMeta {
     /** Key of the title. */
     title?: string;
-    /** Needs no session, and has no shell around it. */
-    open?: boolean;
+    /** Needs no session, and has no shell around it. `any`: also for whoever has one; else that leads to the overview. */
+    open?: boolean | "any";
+    /** Addresses with the same key are one view that stays. */
+    key?: string;
   }
 }
 
@@ -19,21 +21,23 @@ const routes: RouteRecordRaw[] = [
   { path: "/accounts/:name", component: () => import("@/views/accounts/AccountView.vue"), props: true, meta: { title: "shell.nav.accounts" } },
   { path: "/keys", component: () => import("@/views/keys/KeysView.vue"), meta: { title: "shell.nav.keys" } },
   { path: "/models", component: () => import("@/views/models/ModelsView.vue"), meta: { title: "shell.nav.models" } },
-  { path: "/logs", component: () => import("@/views/logs/LogsView.vue"), meta: { title: "shell.nav.logs" } },
-  { path: "/logs/:id", component: () => import("@/views/logs/RequestView.vue"), props: true, meta: { title: "shell.nav.logs" } },
+  // One view: the list stays as it is while a request is open beside it.
+  { path: "/logs/:id?", component: () => import("@/views/logs/LogsView.vue"), props: true, meta: { title: "shell.nav.logs", key: "logs" } },
   { path: "/playground", component: () => import("@/views/playground/PlaygroundView.vue"), meta: { title: "shell.nav.playground" } },
   { path: "/config", component: () => import("@/views/config/ConfigView.vue"), meta: { title: "shell.nav.config" } },
   { path: "/oauth/:state", component: () => import("@/views/oauth/OAuthView.vue"), props: true, meta: { title: "shell.nav.oauth" } },
+  { path: "/oauth-callback", component: () => import("@/views/oauth/CallbackView.vue"), meta: { title: "shell.nav.oauth", open: "any" } },
   { path: "/:path(.*)*", component: () => import("@/views/missing/MissingView.vue"), meta: { title: "shell.missing.title" } },
 ];
 
 export const router = createRouter({
   history: createWebHistory(),
   routes,
-  scrollBehavior: (to, from, saved) => saved ?? (to.path === from.path ? false : { top: 0 }),
+  scrollBehavior: (to, from, saved) => saved ?? ((to.meta.key ?? to.path) === (from.meta.key ?? from.path) ? false : { top: 0 }),
 });
 
 router.beforeEach(async (to) => {
+  if (to.meta.open === "any") return true;
   const { signedIn, renew } = useSession();
   if (!signedIn.value) {
     try {

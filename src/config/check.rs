@@ -2,6 +2,7 @@
 //! what decoding has blamed already is not looked at again.
 
 mod accounts;
+mod admin;
 mod keys;
 mod models;
 mod reach;

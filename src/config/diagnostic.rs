@@ -95,6 +95,8 @@ codes! {
     WeakSecret = "AGP024", Error;
     /// A secret that can't be read (`--resolve`, start and reload).
     Unresolved = "AGP025", Error;
+    /// The panel where other machines reach it, without a password.
+    Unguarded = "AGP026", Error;
     /// A secret in clear.
     PlainSecret = "AGP030", Warning;
     /// A model that no account may serve.

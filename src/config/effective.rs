@@ -263,7 +263,7 @@ mod tests {
 
     const TEXT: &str = r#"version = 1
 [server]
-listen = "0.0.0.0:80"
+listen = "127.0.0.1:80"
 [upstreams.u]
 kind = "antigravity"
 oauth = { client_id = "id", client_secret = { env = "SECRET" } }
@@ -295,7 +295,7 @@ thinking = { budget = 5 }
         let variable = |name: &str| Source::Variable(name.to_owned());
         for (path, value, source) in [
             ("version", "1", line(1)),
-            ("server.listen", "\"0.0.0.0:80\"", line(3)),
+            ("server.listen", "\"127.0.0.1:80\"", line(3)),
             ("server.max_body", "\"32MiB\"", Source::Default),
             (
                 "routing.strategy",

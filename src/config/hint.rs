@@ -86,6 +86,7 @@ pub(crate) fn of_code(code: Code) -> Option<&'static str> {
         Code::Version => "write `version = 1`: this release reads no other form",
         Code::Name => "choose another name",
         Code::WeakSecret => "choose a long one that stands nowhere else",
+        Code::Unguarded => "set a password, or serve no panel",
         Code::Unresolved => "set it where agp runs, or name another place for it",
         Code::NotInEffect => "it does no harm, and nothing so far",
         Code::NotUtf8

@@ -10,15 +10,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
-
 use crate::base::id::{AccountId, KeyId, UpstreamId};
 use crate::base::money::Price;
 use crate::base::secret::Secret;
 use crate::ir::{Family, ThinkingDefault};
 use crate::wire::ThinkingOutput;
 
-pub use admin::{AdminToken, Role};
+pub use admin::{Admin, AdminToken, Network, Password, Role};
 pub use inert::{Inert, Written};
 pub use keys::{Group, Key, KeyValue, Limits};
 pub use secrets::{SecretRef, Secrets};
@@ -30,7 +28,7 @@ pub struct Config {
     pub server: Server,
     /// `[log]`.
     pub log: Log,
-    /// `[admin]`: validated here, in effect from the panel's issue on.
+    /// `[admin]`.
     pub admin: Admin,
     /// `[state]`.
     pub state: State,
@@ -75,6 +73,8 @@ pub struct Server {
     pub drain_timeout: Duration,
     /// With which certificate and key HTTPS is spoken; `None`: plain HTTP.
     pub tls: Option<Tls>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
     /// Where `/metrics` is served to whoever connects; `None`: on the admin socket, and to tokens of the admin API.
     pub metrics: Option<SocketAddr>,
 }
@@ -104,23 +104,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-/// `[admin]`, as far as something uses it already.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Admin {
-    /// Whether the panel is served.
-    pub enabled: bool,
-    /// Where, if not on `server.listen`.
-    pub listen: Option<SocketAddr>,
-    /// Whether edits are saved; else they are answered with a patch.
-    pub write_back: bool,
-    /// The repository's folder in front of the paths in such a patch.
-    pub patch_prefix: String,
-    /// Where days and months begin.
-    pub time_zone: TimeZone,
-    /// Tokens of scripts, by name.
-    pub tokens: BTreeMap<String, AdminToken>,
 }
 
 /// `[state]`.

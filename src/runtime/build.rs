@@ -1,6 +1,7 @@
 //! Config to snapshot: finds or makes each account's state, wires routes, digests keys. Changes nothing that is in force.
 
 mod keys;
+mod signin;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -42,6 +43,7 @@ pub fn build(config: Arc<Config>, context: &Context<'_>) -> Result<Snapshot, Vec
     let upstreams = upstreams(&config, context, &mut errors);
     let accounts = accounts(&config, &upstreams, context, &mut errors);
     let keys = keys::keys(&config, context, &mut errors);
+    let sign_in = signin::sign_in(&config, context, &mut errors);
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -64,6 +66,7 @@ pub fn build(config: Arc<Config>, context: &Context<'_>) -> Result<Snapshot, Vec
         config,
         upstreams,
         accounts,
+        sign_in,
         keys,
         routes,
         listed,

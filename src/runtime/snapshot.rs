@@ -23,6 +23,7 @@ use crate::runtime::limits::{Limited, Whose};
 use crate::runtime::metrics::ModelCounts;
 use crate::runtime::numbers::AccountSet;
 use crate::runtime::rows::Rows;
+use crate::runtime::signin::SignIn;
 use crate::runtime::slots::KeySlots;
 use crate::store::BudgetOwner;
 use crate::wire::ModelInfo;
@@ -39,6 +40,8 @@ pub struct Snapshot {
     pub upstreams: BTreeMap<UpstreamId, Arc<UpstreamHandle>>,
     /// Enabled accounts by name.
     pub accounts: BTreeMap<AccountId, Arc<AccountState>>,
+    /// What the panel's sign-in is checked against.
+    pub sign_in: SignIn,
     pub(super) keys: HashMap<[u8; 32], Arc<KeyEntry>>,
     pub(super) routes: HashMap<String, Arc<Route>>,
     /// The names that are listed, in order.
@@ -84,9 +87,9 @@ impl KeyEntry {
         }
     }
 
-    /// Whether it is [`Self::anybody`]: no table has an empty name.
+    /// Whether it is [`Self::anybody`]: no key has that digest.
     pub fn is_anybody(&self) -> bool {
-        self.id.as_str().is_empty()
+        self.digest == [0; 32]
     }
 
     /// Whether the key may use this public model.

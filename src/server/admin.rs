@@ -4,6 +4,7 @@
 mod accounts;
 pub mod api;
 mod attention;
+mod caller;
 mod edits;
 mod events;
 mod explain;
@@ -22,13 +23,14 @@ mod plan;
 mod playground;
 mod refusal;
 pub mod remote;
+pub(in crate::server) mod session;
 mod state;
 mod status;
 mod table;
 mod usage;
+pub(in crate::server) mod who;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -41,10 +43,12 @@ use warp::reply::Response;
 use crate::config::model::Role;
 use crate::server::Gateway;
 
+pub use caller::{Caller, How};
 pub use operation::{Answer, Operation, Query, Responding, Run, Takes, Verb};
 pub use params::Params;
 pub use refusal::{Fault, Refusal};
 pub use table::operations;
+pub use who::still_allowed;
 
 /// Of what is not built yet.
 fn later(_: &Gateway, _: &Params) -> Result<Value, Refusal> {
@@ -62,30 +66,6 @@ pub struct Shared {
 /// An answer as JSON.
 fn told<T: Serialize>(answer: &T) -> Result<Value, Refusal> {
     serde_json::to_value(answer).map_err(|_| Refusal::failed())
-}
-
-/// How somebody showed who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
-    /// They may open the socket.
-    Socket,
-    /// By a token of `[admin.tokens]`.
-    Token,
-    /// By a session of the panel.
-    Session,
-}
-
-/// Who asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// `cli:<uid>` over the socket, `token:<name>` by a token, else `panel`.
-    pub name: String,
-    /// The address that it asks from; `None` over the socket.
-    pub from: Option<IpAddr>,
-    /// What it may do.
-    pub role: Role,
-    /// How it showed who it is.
-    pub how: How,
 }
 
 /// Where the paths begin.
@@ -159,7 +139,7 @@ fn prepare(
         let message = format!(
             "`{}` needs role write, and this {} has role {}",
             operation.name,
-            if caller.how == How::Token {
+            if matches!(caller.how, How::Token(_)) {
                 "token"
             } else {
                 "session"
@@ -182,7 +162,8 @@ fn prepare(
         query.check(&value)?;
         given.insert(name.to_owned(), value);
     }
-    if operation.edits && caller.how == How::Session && !given.contains_key("revision") {
+    let in_session = matches!(caller.how, How::Session(_));
+    if operation.edits && in_session && !given.contains_key("revision") {
         let message = "`revision` is missing: say from which state of the files this edit was made";
         return Err(Refusal::field("revision", message).with(StatusCode::PRECONDITION_REQUIRED));
     }

@@ -195,7 +195,13 @@ impl Listener {
                     let tasks = self.tasks.clone();
                     self.tasks.spawn(async move {
                         match tls {
-                            None => connection(stream, peer, routes, close, tasks).await,
+                            None => {
+                                let peer = Peer {
+                                    addr: peer,
+                                    tls: false,
+                                };
+                                connection(stream, peer, routes, close, tasks).await;
+                            }
                             Some(tls) => {
                                 Box::pin(encrypted(stream, tls, peer, routes, close, tasks)).await;
                             }
@@ -228,7 +234,13 @@ async fn encrypted(
         shaken = handshake => shaken,
     };
     match shaken {
-        Ok(Ok(stream)) => connection(stream, peer, routes, close, tasks).await,
+        Ok(Ok(stream)) => {
+            let peer = Peer {
+                addr: peer,
+                tls: true,
+            };
+            connection(stream, peer, routes, close, tasks).await;
+        }
         Ok(Err(error)) => tracing::debug!(%error, %peer, "no TLS handshake"),
         Err(_) => tracing::debug!(%peer, "no TLS handshake in time"),
     }
@@ -236,7 +248,7 @@ async fn encrypted(
 
 async fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    peer: SocketAddr,
+    peer: Peer,
     routes: BoxedFilter<(Response,)>,
     close: CancellationToken,
     tasks: Tasks,
@@ -245,7 +257,7 @@ async fn connection(
     let service = service_fn(move |mut request: Request<Incoming>| {
         // Only the admin API tells who asks; the others' requests are spared the map.
         if request.uri().path().starts_with("/admin/") {
-            request.extensions_mut().insert(Peer(peer));
+            request.extensions_mut().insert(peer);
         }
         routes.call(request)
     });

@@ -13,6 +13,7 @@ use crate::base::metrics::{Page, seconds};
 use crate::base::time::Timestamp;
 use crate::runtime::metrics::ModelCounts;
 use crate::runtime::snapshot::Snapshot;
+use crate::server::login::Counts;
 use crate::server::survey::{self, STATES, Survey};
 use crate::server::{Gateway, reply};
 use crate::store::{Condition, Health};
@@ -37,12 +38,24 @@ pub fn page(gateway: &Gateway) -> String {
     accounts(&mut page, gateway, &snapshot);
     store(&mut page, &gateway.dispatcher.runtime.store.health());
     reloads(&mut page, gateway, &snapshot);
+    sign_ins(&mut page, &gateway.login.counts);
     page.into_text()
 }
 
 /// A moment as Unix seconds.
 fn moment(at: Timestamp) -> String {
     seconds(u64::try_from(at.0).unwrap_or_default().saturating_mul(1000))
+}
+
+fn sign_ins(page: &mut Page, counts: &Counts) {
+    page.metric(
+        "agp_sign_ins_total",
+        Counter,
+        "Passwords given at the panel, by what came of it.",
+    )
+    .sample(&[("result", "ok")], counts.ok.get())
+    .sample(&[("result", "wrong")], counts.wrong.get())
+    .sample(&[("result", "throttled")], counts.throttled.get());
 }
 
 fn process(page: &mut Page, gateway: &Gateway) {

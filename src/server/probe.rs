@@ -1,14 +1,13 @@
-//! `/healthz`, `/readyz` and the placeholder page.
+//! `/healthz` and `/readyz`.
 
 use std::sync::atomic::Ordering;
 
 use http::StatusCode;
-use http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use serde::Serialize;
 use warp::reply::Response;
 
 use crate::base::id::{RequestId, hex};
-use crate::server::{Gateway, reply, respond};
+use crate::server::{Gateway, reply};
 
 /// Open to all, so it names no account and no error's text.
 #[derive(Serialize)]
@@ -56,18 +55,4 @@ pub fn ready(gateway: &Gateway) -> Response {
         (StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"not ready"}"#)
     };
     reply::json(status, body.into(), RequestId::generate())
-}
-
-/// What a browser is shown until there is a panel.
-pub fn page() -> Response {
-    let mut response = respond(warp::reply::html(include_str!(
-        "../../frontend/placeholder.html"
-    )));
-    let policy = HeaderValue::from_static(
-        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    );
-    response
-        .headers_mut()
-        .insert(CONTENT_SECURITY_POLICY, policy);
-    response
 }

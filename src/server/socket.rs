@@ -19,7 +19,7 @@ use tokio::net::{UnixListener, UnixStream};
 use crate::base::metrics::Page;
 use crate::base::task::Tasks;
 use crate::config::model::Role;
-use crate::server::admin::{self, Caller, remote};
+use crate::server::admin::{self, Caller, How, remote, session};
 use crate::server::{Gateway, metrics};
 
 /// The socket's place in the state folder.
@@ -74,7 +74,7 @@ fn caller(stream: &UnixStream) -> Caller {
         name: format!("cli:{}", user.unwrap_or_else(|_| "unknown".to_owned())),
         from: None,
         role: Role::Write,
-        how: admin::How::Socket,
+        how: How::Socket,
     }
 }
 
@@ -86,6 +86,10 @@ async fn answer(
     let (method, uri) = (request.method().clone(), request.uri().clone());
     if (&method, uri.path()) == (&http::Method::GET, "/metrics") {
         return Ok(scraped(gateway).await);
+    }
+    if session::route(&uri) == Some(session::Route::Session) && method == http::Method::GET {
+        let (status, body) = told(session::described(&caller));
+        return Ok(answered(status, body));
     }
     let body = Limited::new(request.into_body(), remote::MAX_BODY)
         .collect()
@@ -99,17 +103,22 @@ async fn answer(
             "the request's body can't be read: {error}"
         )))),
     };
-    let (status, body) = match done {
-        Ok(Ok(value)) => (StatusCode::OK, value.to_string()),
-        Ok(Err(refusal)) => (refusal.status, refusal.body()),
-        Err(_) => {
-            let refusal = admin::Refusal::failed();
-            (refusal.status, refusal.body())
-        }
-    };
+    let done = done.unwrap_or_else(|_| Err(admin::Refusal::failed()));
+    let (status, body) = told(done.map(|value| value.to_string()));
+    Ok(answered(status, body))
+}
+
+fn told(done: Result<String, admin::Refusal>) -> (StatusCode, String) {
+    match done {
+        Ok(body) => (StatusCode::OK, body),
+        Err(refusal) => (refusal.status, refusal.body()),
+    }
+}
+
+fn answered(status: StatusCode, body: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;
-    Ok(response)
+    response
 }
 
 /// The page of metrics, for a scraper that may open the socket.

@@ -8,6 +8,7 @@ use super::change::{Change, Item, Row};
 use super::crypt::DataKey;
 use super::history;
 use super::journal;
+use super::login::{self, LoginChange};
 use super::open::Fault;
 use super::record::SignatureRecord;
 use super::table::{
@@ -25,7 +26,10 @@ pub(super) fn needs_key(items: &[Item]) -> bool {
     items.iter().any(|item| {
         matches!(
             item.change,
-            Change::Token(_) | Change::Signature(_) | Change::Journal(_)
+            Change::Token(_)
+                | Change::Signature(_)
+                | Change::Journal(_)
+                | Change::Login(LoginChange::Session(_) | LoginChange::Signing(_))
         )
     })
 }
@@ -105,10 +109,7 @@ pub(super) fn state(
                 txn.open_table(STANDING)?.remove(account.as_str())?;
                 true
             }
-            Change::Present(names, at) => {
-                present(txn, names, *at)?;
-                true
-            }
+            Change::Present(names, at) => present(txn, names, *at)?,
             Change::Budget(record) => {
                 let mut budgets = txn.open_table(BUDGET)?;
                 put(&mut budgets, &*table::budget_key(&record.owner), record)?
@@ -120,6 +121,7 @@ pub(super) fn state(
             Change::Applied(applied) => history::write(txn, key, applied)?,
             Change::Journal(record) => journal::write(txn, need(key)?, record)?,
             Change::NoJournal => journal::clear(txn)?,
+            Change::Login(change) => login::write(txn, key, change)?,
         };
         lost += u64::from(!written);
     }
@@ -203,8 +205,8 @@ fn touch(
     Ok(())
 }
 
-/// Notes which accounts with stored state the configuration does not name, and since when.
-fn present(txn: &WriteTransaction, names: &[AccountId], at: Timestamp) -> Result<(), Fault> {
+/// Notes which accounts with stored state the configuration does not name, and since when. There is nothing to encode.
+fn present(txn: &WriteTransaction, names: &[AccountId], at: Timestamp) -> Result<bool, Fault> {
     let present: BTreeSet<&str> = names.iter().map(AccountId::as_str).collect();
     let mut known = BTreeSet::new();
     for name in table::BY_ACCOUNT {
@@ -227,5 +229,5 @@ fn present(txn: &WriteTransaction, names: &[AccountId], at: Timestamp) -> Result
             orphans.insert(name.as_str(), at.as_millis())?;
         }
     }
-    Ok(())
+    Ok(true)
 }

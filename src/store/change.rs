@@ -2,6 +2,7 @@
 
 use super::history::Applied;
 use super::journal::JournalRecord;
+use super::login::LoginChange;
 use super::queue::Ack;
 use super::record::{
     AccountRecord, BudgetOwner, BudgetRecord, CatalogRecord, CooldownRecord, QuotaRecord,
@@ -25,6 +26,8 @@ pub(super) enum Row {
     Budget(BudgetOwner),
     History(u64),
     Journal,
+    /// A session's, or that of what sessions are signed with.
+    Login(Option<[u8; 32]>),
 }
 
 /// A change of `agp.redb`.
@@ -51,6 +54,7 @@ pub(super) enum Change {
     Applied(Box<Applied>),
     Journal(JournalRecord),
     NoJournal,
+    Login(LoginChange),
 }
 
 impl Change {
@@ -73,6 +77,7 @@ impl Change {
             Self::NoBudget(owner) => Row::Budget(owner.clone()),
             Self::Applied(a) => Row::History(a.record.generation),
             Self::Journal(_) | Self::NoJournal => Row::Journal,
+            Self::Login(change) => Row::Login(change.id()),
         }
     }
 

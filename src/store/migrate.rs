@@ -15,7 +15,7 @@ use super::table::{self, META, META_NEEDS, META_SCHEMA, META_SIZES, USAGE};
 pub(super) type Migration = fn(&Database) -> Result<(), Fault>;
 
 /// The steps of `agp.redb`.
-pub(super) const STATE: &[Migration] = &[lay_state_tables as Migration; 4];
+pub(super) const STATE: &[Migration] = &[lay_state_tables as Migration; 5];
 /// The steps of `agp-log.redb`.
 pub(super) const LOG: &[Migration] = &[numbered_rows, bodies];
 
@@ -57,7 +57,7 @@ pub(super) fn mark(txn: &WriteTransaction, schema: u32) -> Result<(), Fault> {
 
 /// A schema of the state file that only brings new tables: 2 those of standings and orphans, 3 those of
 /// catalogs and of budgets: an older agp would spend without booking; 4 that of the journal: it would leave half an edit;
-/// 5 those of the history.
+/// 5 those of the history; 6 that of sign-ins: it would not end a session that is signed out.
 fn lay_state_tables(db: &Database) -> Result<(), Fault> {
     let txn = db.begin_write()?;
     open::lay_state(&txn)?;

@@ -6,15 +6,16 @@ use redb::{ReadTransaction, ReadableTableMetadata};
 use serde::de::DeserializeOwned;
 
 use super::crypt::DataKey;
+use super::login;
 use super::open::Fault;
 use super::record::{
     AccountRecord, BudgetRecord, CatalogRecord, CooldownRecord, QuotaRecord, SignatureRecord,
     StandingRecord,
 };
 use super::table::{
-    self, ACCOUNT, BUDGET, CATALOG, COOLDOWN, Grown, HISTORY_TEXT, JOURNAL, META, META_GENERATION,
-    META_KEY, QUOTA, SIGNATURE, SIGNATURE_BY_AGE, SIGNATURE_BY_CALL, SIGNATURE_SEEN, STANDING,
-    Seen, TOKEN, USAGE,
+    self, ACCOUNT, BUDGET, CATALOG, COOLDOWN, Grown, HISTORY_TEXT, JOURNAL, LOGIN, META,
+    META_GENERATION, META_KEY, QUOTA, SIGNATURE, SIGNATURE_BY_AGE, SIGNATURE_BY_CALL,
+    SIGNATURE_SEEN, STANDING, Seen, TOKEN, USAGE,
 };
 use super::usage::{RollUp, UsageBucket, UsageHead, UsageSums, quarter, quarter_start};
 use super::{Learned, Options};
@@ -32,6 +33,7 @@ pub(super) fn wrapped_key(txn: &ReadTransaction) -> Result<Option<Vec<u8>>, Faul
     let sealed = txn.open_table(TOKEN)?.len()?
         + txn.open_table(SIGNATURE)?.len()?
         + txn.open_table(JOURNAL)?.len()?
+        + txn.open_table(LOGIN)?.len()?
         + txn.open_table(HISTORY_TEXT)?.len()?;
     if key.is_none() && sealed > 0 {
         let text = "it holds encrypted values, but no data key".to_owned();
@@ -89,6 +91,7 @@ pub(super) fn learned(
     let Some(key) = key else {
         return Ok(out);
     };
+    login::learned(txn, key, &mut out)?;
     let seen = txn.open_table(SIGNATURE_SEEN)?;
     let signatures = txn.open_table(SIGNATURE)?;
     let life = i64::try_from(options.signature_life.as_millis()).unwrap_or(i64::MAX);

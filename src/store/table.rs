@@ -18,7 +18,7 @@ use crate::base::time::Timestamp;
 use crate::ir::SignatureFamily;
 
 /// The schema of `agp.redb` that this program writes.
-pub(super) const STATE_SCHEMA: u32 = 5;
+pub(super) const STATE_SCHEMA: u32 = 6;
 /// The schema of `agp-log.redb` that this program writes.
 pub(super) const LOG_SCHEMA: u32 = 3;
 
@@ -56,6 +56,9 @@ pub(super) const ORPHAN: TableDefinition<&str, i64> = TableDefinition::new("orph
 pub(super) const BUDGET: TableDefinition<Bytes, Bytes> = TableDefinition::new("budget");
 /// `0` to [`super::JournalRecord`], sealed. Since schema 4.
 pub(super) const JOURNAL: TableDefinition<u64, Bytes> = TableDefinition::new("journal");
+
+/// SHA-256 of a session's id to [`super::SessionRecord`], `secret` to what sessions are signed with; sealed. Since schema 6.
+pub(super) const LOGIN: TableDefinition<Bytes, Bytes> = TableDefinition::new("login");
 
 /// Generation to [`super::GenerationRecord`]. Since schema 5.
 pub(super) const HISTORY: TableDefinition<u64, Bytes> = TableDefinition::new("history");
@@ -108,6 +111,7 @@ pub(super) fn visit_state(visit: &mut impl Visit) -> Result<(), Fault> {
     visit.table(SIGNATURE_BY_CALL)?;
     visit.table(CATALOG)?;
     visit.table(JOURNAL)?;
+    visit.table(LOGIN)?;
     visit.table(HISTORY)?;
     visit.table(HISTORY_TEXT)
 }

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use super::holder::Holder;
+use super::login::SessionRecord;
 use super::record::{
     AccountRecord, BudgetRecord, CatalogRecord, CooldownRecord, QuotaRecord, SignatureRecord,
     StandingRecord, TokenRecord,
 };
+use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 
 /// Why the store could not do what was asked.
@@ -229,6 +231,10 @@ pub struct Learned {
     pub budgets: Vec<BudgetRecord>,
     /// Lists of models, however old.
     pub catalogs: Vec<CatalogRecord>,
+    /// Sessions at the panel, those too that have ended since.
+    pub sessions: Vec<SessionRecord>,
+    /// What they are signed with, where that was kept.
+    pub signing: Option<Secret>,
     /// Signatures, the last used first.
     pub signatures: Vec<SignatureRecord>,
     /// Rows that could not be read. They are left as they are.

@@ -60,6 +60,22 @@ const SHOWN: &[(&str, &[&str])] = &[
         "edits::without_write_back_the_answer_is_the_patch",
         &["admin.write_back", "admin.patch_prefix"],
     ),
+    (
+        "signin::another_password_or_secret_ends_every_session",
+        &["admin.password_hash", "admin.password", "admin.jwt_secret"],
+    ),
+    (
+        "signin::a_session_lasts_as_long_as_the_file_says_and_is_renewed_in_use",
+        &["admin.session_ttl", "admin.remember_ttl"],
+    ),
+    (
+        "signin::the_password_is_a_bearer_token_where_the_file_says_so",
+        &["admin.password_as_bearer"],
+    ),
+    (
+        "signin::tries_are_counted_by_the_address_that_a_trusted_proxy_tells",
+        &["server.trusted_proxies"],
+    ),
     ("limits::days_begin_by_the_files_zone", &["admin.time_zone"]),
     (
         "remote::a_token_is_needed_and_its_role_is_kept_to",

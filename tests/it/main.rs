@@ -8,6 +8,8 @@ mod answers;
 #[cfg(test)]
 mod arch;
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
 mod bad_inputs;
 #[cfg(test)]
 mod bodies;
@@ -79,6 +81,8 @@ mod sealed;
 #[cfg(test)]
 mod signatures;
 #[cfg(test)]
+mod signin;
+#[cfg(test)]
 mod slots;
 #[cfg(test)]
 mod streaming;
@@ -90,6 +94,8 @@ mod table;
 mod tls;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod traffic;
 #[cfg(test)]
 mod trials;
 #[cfg(test)]

@@ -530,6 +530,16 @@ async fn admin(garden: &mut Garden, texts: &Texts, url: &str) {
             ("GET", "/accounts".to_owned()),
             ("GET", "/requests".to_owned()),
             ("GET", "/keys/usage".to_owned()),
+            ("GET", "/accounts?sort=remaining&desc=true".to_owned()),
+            ("GET", "/overview".to_owned()),
+            ("GET", "/usage?by=account".to_owned()),
+            ("GET", "/request-names".to_owned()),
+            ("GET", "/request-export".to_owned()),
+            ("GET", "/request-export?format=csv".to_owned()),
+            ("POST", "/pool/refresh".to_owned()),
+            ("GET", "/jobs".to_owned()),
+            ("POST", format!("/models/{FLASH}/test")),
+            ("POST", "/models/elsewhere/test".to_owned()),
             ("POST", "/reload".to_owned()),
             ("POST", "/rotate".to_owned()),
             ("POST", "/accounts/plain/disable".to_owned()),
@@ -541,6 +551,28 @@ async fn admin(garden: &mut Garden, texts: &Texts, url: &str) {
             send(garden, format!("admin {path}"), request.bearer_auth(token)).await;
         }
     }
+    // What each account's upstream said, also of the one that repeats its secret.
+    let base = format!("{url}/admin/api/v1");
+    let all = client.post(format!("{base}/pool/refresh"));
+    let all = all.bearer_auth(&texts.admin).send().await.unwrap();
+    let job: Value = serde_json::from_str(&all.text().await.unwrap()).unwrap();
+    let job = format!("{base}/jobs/{}", job["job"].as_str().unwrap());
+    let ended = within("the job's end", async {
+        loop {
+            let shown = client.get(&job).bearer_auth(&texts.admin);
+            let text = shown.send().await.unwrap().text().await.unwrap();
+            if text.contains("\"ended\":\"") {
+                return text;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    });
+    let ended = ended.await;
+    garden.hear("a job", ended);
+    let events = client.get(format!("{base}/events?topics=requests"));
+    let mut events = events.bearer_auth(&texts.admin).send().await.unwrap();
+    let first = within("an event", events.chunk()).await.unwrap();
+    garden.hear("events", first.unwrap().to_vec());
 }
 
 /// All commands that ask the running gateway, and the offline ones, on the files as they are.

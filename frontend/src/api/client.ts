@@ -26,6 +26,8 @@ export class ApiError extends Error {
     readonly present: { revision?: string; generation?: number } | null = null,
     /** Seconds to wait, where the answer says so. */
     readonly retryAfter: number | null = null,
+    /** The whole answer, as the dialects' routes give it, and the request's id in the log. */
+    readonly answer: { body: unknown; request: string | null } | null = null,
   ) {
     super(message);
     this.name = "ApiError";
@@ -108,6 +110,7 @@ async function refusal(response: Response): Promise<ApiError> {
     typeof body["diff"] === "string" ? body["diff"] : null,
     typeof present === "object" ? present : null,
     Number.isFinite(after) ? after : null,
+    { body, request: response.headers.get("x-request-id") },
   );
 }
 

@@ -30,7 +30,7 @@ export function useUrlState<S extends Record<string, Value>>(defaults: S) {
   let waiting: Partial<Record<string, Value>> | null = null;
   let replacing = true;
 
-  function set(patch: Partial<S>, options: { replace?: boolean } = {}): void {
+  function set(patch: Partial<Wide<S>>, options: { replace?: boolean } = {}): void {
     replacing = (waiting === null || replacing) && options.replace === true;
     if (waiting !== null) {
       Object.assign(waiting, patch);
@@ -57,17 +57,19 @@ export function useUrlState<S extends Record<string, Value>>(defaults: S) {
       key,
       computed({
         get: () => read(route.query, key, fallback),
-        set: (value: Value) => set({ [key]: value } as Partial<S>),
+        set: (value: Value) => set({ [key]: value } as Partial<Wide<S>>),
       }),
     ]),
   );
   return {
-    state: reactive(fields) as unknown as Reactive<{ [K in keyof S]: Widen<S[K]> }>,
+    state: reactive(fields) as unknown as Reactive<Wide<S>>,
     set,
-    reset: () => set({ ...defaults }),
+    reset: () => set({ ...defaults } as unknown as Partial<Wide<S>>),
     /** Whether anything differs from the defaults. */
     changed: computed(() => Object.entries(defaults).some(([key, value]) => !same(read(route.query, key, value), value))),
   };
 }
 
 type Widen<T> = T extends string[] ? string[] : T extends string ? string : T extends number ? number : boolean;
+
+type Wide<S extends Record<string, Value>> = { [K in keyof S]: Widen<S[K]> };

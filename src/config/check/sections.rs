@@ -1,6 +1,5 @@
 //! `[server]` to `[fetch]`.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use sha2::{Digest as _, Sha256};
@@ -10,8 +9,6 @@ use crate::config::diagnostic::Code;
 use crate::config::model;
 use crate::config::raw;
 use crate::config::tree::KeyPath;
-use crate::config::value::SecretText;
-use crate::config::weak;
 use crate::wire;
 
 impl Cx<'_> {
@@ -52,6 +49,12 @@ impl Cx<'_> {
             stream_commit_after: server.stream_commit_after.0,
             drain_delay: server.drain_delay.0,
             drain_timeout: server.drain_timeout.0,
+            trusted_proxies: (server.trusted_proxies.iter())
+                .map(|network| model::Network {
+                    address: network.0.0,
+                    bits: network.0.1,
+                })
+                .collect(),
             tls: server.tls.as_ref().map(|tls| {
                 let path = KeyPath::from(["server", "tls"]);
                 model::Tls {
@@ -71,92 +74,6 @@ impl Cx<'_> {
                 raw::LogFormat::Json => model::LogFormat::Json,
             },
         }
-    }
-
-    pub(super) fn admin(&mut self) -> model::Admin {
-        let admin = &self.raw.admin;
-        let password = KeyPath::from(["admin", "password"]);
-        if admin.password.is_some() && admin.password_hash.is_some() {
-            let diagnostic = self
-                .at(
-                    Code::Conflict,
-                    &password,
-                    "`admin.password` and `admin.password_hash` can't both be given",
-                )
-                .with_help("keep `password_hash`".to_owned());
-            self.report(diagnostic);
-        }
-        if let Some(text) = &admin.password {
-            self.secret(&password, text);
-            if let SecretText::Plain(secret) = text
-                && let Some(why) = weak::password(secret.expose())
-            {
-                let diagnostic = self.at(
-                    Code::WeakSecret,
-                    &password,
-                    format!("`admin.password`: {why}"),
-                );
-                self.report(diagnostic);
-            }
-        }
-        if let Some(text) = &admin.jwt_secret {
-            let path = KeyPath::from(["admin", "jwt_secret"]);
-            self.secret(&path, text);
-            if let SecretText::Plain(secret) = text
-                && let Some(why) = weak::signing_secret(secret.expose())
-            {
-                let diagnostic = self.at(
-                    Code::WeakSecret,
-                    &path,
-                    format!("`admin.jwt_secret`: {why}"),
-                );
-                self.report(diagnostic);
-            }
-        }
-        for name in admin.tokens.keys() {
-            if name.is_empty() {
-                self.bad(
-                    &KeyPath::from(["admin", "tokens", name]),
-                    "a token needs a name",
-                );
-            }
-        }
-        model::Admin {
-            enabled: admin.enabled,
-            // At the clients' address it needs no listener of its own.
-            listen: (admin.listen.as_ref().map(|at| at.0))
-                .filter(|at| *at != self.raw.server.listen.0 || at.port() == 0),
-            write_back: admin.write_back,
-            patch_prefix: admin.patch_prefix.clone(),
-            time_zone: admin.time_zone.0.clone(),
-            tokens: self.tokens(),
-        }
-    }
-
-    fn tokens(&mut self) -> BTreeMap<String, model::AdminToken> {
-        let tokens = &self.raw.admin.tokens;
-        let mut holders = BTreeMap::new();
-        for (name, token) in tokens {
-            if let Some(other) = holders.insert(token.sha256.0, name) {
-                let diagnostic = self
-                    .at(
-                        Code::Conflict,
-                        &KeyPath::from(["admin", "tokens", name, "sha256"]),
-                        format!("this is the token `{other}` too: nobody could tell the two apart"),
-                    )
-                    .with_help("`agp key new --admin ROLE NAME` makes another one".to_owned());
-                self.report(diagnostic);
-            }
-        }
-        let tokens = tokens.iter().map(|(name, token)| {
-            let role = match token.role {
-                raw::Role::Read => model::Role::Read,
-                raw::Role::Write => model::Role::Write,
-            };
-            let sha256 = token.sha256.0;
-            (name.clone(), model::AdminToken { sha256, role })
-        });
-        tokens.collect()
     }
 
     pub(super) fn state(&self) -> model::State {

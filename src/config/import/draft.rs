@@ -15,6 +15,7 @@ pub(super) const ANTIGRAVITY: &str = "antigravity";
 pub(super) enum Value {
     Text(String),
     Int(u64),
+    Flag(bool),
     Secret(Credential),
     /// An inline table of texts.
     Texts(Vec<(String, String)>),

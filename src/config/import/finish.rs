@@ -158,14 +158,15 @@ fn to_do(cx: &mut Cx<'_>) {
         _ => false,
     };
     if draft.setting("admin", "password_hash").is_none() {
-        let why = if open {
-            ", since agp listens for other machines"
-        } else {
-            ""
-        };
-        report.ask(format!(
-            "give the panel a password{why}: put the line that `agp hash-password` prints under `[admin]`"
-        ));
+        let mut step =
+            "give the panel a password: put the line that `agp hash-password` prints under `[admin]`"
+                .to_owned();
+        if open {
+            // Without a password such a file is refused.
+            draft.set("admin", "enabled", Value::Flag(false));
+            step.push_str(", in place of `enabled = false`: agp listens for other machines");
+        }
+        report.ask(step);
     }
 }
 

@@ -214,13 +214,18 @@ const OF_SETTINGS: &[Case] = &[
     ),
     (
         "[routing]",
-        "[server]\nlisten = \"0.0.0.0:8088\"\n[routing]",
-        &["changed server high listen no longer loopback: other machines can reach it"],
+        "[server]\nlisten = \"0.0.0.0:8088\"\n[admin]\nenabled = false\n[routing]",
+        &[
+            "changed admin medium enabled turned off: the panel and the admin API are gone, but for the socket",
+            "changed server high listen no longer loopback: other machines can reach it",
+        ],
     ),
     (
         "[routing]",
-        "[admin]\nlisten = \"0.0.0.0:8089\"\n[routing]",
-        &["changed admin high listen no longer loopback: other machines can reach the panel"],
+        "[admin]\nlisten = \"0.0.0.0:8089\"\npassword = { env = \"P\" }\n[routing]",
+        &[
+            "changed admin high listen no longer loopback: other machines can reach the panel; password changed: whoever is signed in must do so again",
+        ],
     ),
     (
         "[routing]",
@@ -257,16 +262,16 @@ fn each_risk_is_told() {
 fn what_is_not_in_effect_is_told_and_is_no_risk() {
     let found = edited(&[(
         "[routing]",
-        "[admin]\nremember_ttl = \"1d\"\nsession_ttl = \"1h\"\n[routing]",
+        "[fetch]\nenabled = false\nmax_size = \"1MiB\"\n[routing]",
     )]);
-    assert_eq!(lines(&found), ["changed admin low"]);
+    assert_eq!(lines(&found), ["changed fetch low"]);
     let fields: Vec<_> = found.changes[0]
         .fields
         .iter()
         .map(|f| (f.field.as_str(), f.note))
         .collect();
     let note = Some(Note::NotInEffect);
-    assert_eq!(fields, [("remember_ttl", note), ("session_ttl", note)]);
+    assert_eq!(fields, [("enabled", note), ("max_size", note)]);
 }
 
 #[test]

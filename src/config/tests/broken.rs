@@ -490,6 +490,16 @@ pub(super) const CASES: &[(&str, Code, &str)] = &[
         Conflict,
         "admin.password",
     ),
+    (
+        "version = 1\n[server]\nlisten = §\"0.0.0.0:8088\"",
+        Unguarded,
+        "server.listen",
+    ),
+    (
+        "version = 1\n[admin]\nlisten = §\"192.0.2.7:8089\"",
+        Unguarded,
+        "admin.listen",
+    ),
 ];
 
 /// What one case must report, and its text.

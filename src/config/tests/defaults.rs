@@ -38,6 +38,7 @@ fn tables_that_are_not_given_take_the_defaults() {
             stream_commit_after: 10 * SECOND,
             drain_delay: Duration::ZERO,
             drain_timeout: 30 * SECOND,
+            trusted_proxies: Vec::new(),
             metrics: None,
         },
         log: Log {
@@ -48,6 +49,11 @@ fn tables_that_are_not_given_take_the_defaults() {
             tokens: BTreeMap::new(),
             enabled: true,
             listen: None,
+            password: None,
+            session_ttl: 12 * 3600 * SECOND,
+            remember_ttl: Some(7 * 24 * 3600 * SECOND),
+            jwt_secret: None,
+            password_as_bearer: false,
             write_back: true,
             patch_prefix: String::new(),
             time_zone: jiff::tz::TimeZone::UTC,
@@ -177,7 +183,7 @@ fn the_redirect_goes_to_the_panels_port() {
         config.upstreams["u"].oauth.clone().unwrap().redirect_uri
     };
     assert_eq!(
-        redirect("[server]\nlisten = \"0.0.0.0:99\""),
+        redirect("[server]\nlisten = \"0.0.0.0:99\"\n[admin]\npassword = { env = \"P\" }"),
         "http://localhost:99/oauth-callback"
     );
     assert_eq!(
@@ -417,7 +423,7 @@ fn the_whole_sample_is_understood() {
         .map(|d| d.key.as_str())
         .collect();
     for key in [
-        "admin.session_ttl",
+        "fetch.max_size",
         "fetch.allow",
         "upstreams.antigravity.web_search",
         "upstreams.antigravity.location",

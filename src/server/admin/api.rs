@@ -13,5 +13,6 @@ pub mod models;
 pub mod oauth;
 pub mod overview;
 pub mod playground;
+pub mod session;
 pub mod status;
 pub mod usage;

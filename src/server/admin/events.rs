@@ -19,7 +19,7 @@ use warp::reply::{Reply as _, Response};
 
 use crate::server::Gateway;
 use crate::server::admin::api::events::{Ended, Event, Hello};
-use crate::server::admin::{Caller, How, Params, Refusal, Responding, overview};
+use crate::server::admin::{Caller, Params, Refusal, Responding, overview, who};
 
 use hub::{Reader, frame};
 
@@ -27,18 +27,6 @@ use hub::{Reader, frame};
 const PING: Duration = Duration::from_secs(15);
 /// Between two looks whether whoever listens still may.
 const CHECK: Duration = Duration::from_secs(2);
-
-/// Whether whoever asked may still be told. A token that has left the file may not.
-pub(super) fn still_good(gateway: &Gateway, caller: &Caller) -> bool {
-    match caller.how {
-        How::Socket | How::Session => true,
-        How::Token => {
-            let snapshot = gateway.dispatcher.runtime.snapshot();
-            let name = caller.name.strip_prefix("token:");
-            name.is_some_and(|name| snapshot.config.admin.tokens.contains_key(name))
-        }
-    }
-}
 
 /// A place among the streams, until it is dropped.
 struct Place(Arc<Gateway>);
@@ -153,7 +141,7 @@ impl Listener {
                 biased;
                 () = drain.cancelled() => self.end("stopping"),
                 _ = self.check.tick() => {
-                    if !still_good(gateway, &self.caller) {
+                    if !who::still_allowed(gateway, &self.caller) {
                         self.end("signed_out");
                     }
                 }

@@ -13,7 +13,7 @@ use crate::runtime::controller::{
 };
 use crate::server::Gateway;
 use crate::server::admin::edits::{ask, by, joined, refusal, value};
-use crate::server::admin::{How, Params, Refusal};
+use crate::server::admin::{Params, Refusal};
 use crate::store::{GenerationRecord, StoreError};
 
 /// Generations of a list where no number is given.
@@ -160,7 +160,7 @@ pub(super) fn rollback(gateway: &Gateway, params: &Params) -> Result<Value, Refu
     let seen = seen
         .transpose()
         .map_err(|error| Refusal::mistake(format!("`revision`: {error}")))?;
-    if seen.is_none() && params.caller().how == How::Session {
+    if seen.is_none() && params.caller().is_session() {
         let message = "`revision` is missing: send that of the plan which was agreed to";
         return Err(Refusal::field("revision", message).with(StatusCode::PRECONDITION_REQUIRED));
     }

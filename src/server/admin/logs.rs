@@ -83,7 +83,8 @@ pub(super) fn filter(params: &Params, now: Timestamp) -> Result<Filter, Refusal>
 fn ids(text: &str) -> Result<RangeInclusive<RequestId>, Refusal> {
     let begin = explain::bare(text).to_ascii_uppercase();
     let end = |with: char| {
-        let fits = (1..=ID).contains(&begin.len()) && begin.is_ascii();
+        // A first character above 7 is more than the 128 bits of an id.
+        let fits = begin.len() <= ID && begin.starts_with(|c| c <= '7');
         let rest = ID.saturating_sub(begin.len());
         let whole = format!("{begin}{}", with.to_string().repeat(rest));
         RequestId::parse(&whole).filter(|_| fits)

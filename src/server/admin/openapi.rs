@@ -2,12 +2,13 @@
 
 use std::sync::LazyLock;
 
-use schemars::SchemaGenerator;
+use schemars::{Schema, SchemaGenerator};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use crate::config::model::Role;
 use crate::server::admin::api::events::Event;
+use crate::server::admin::api::session::{Credentials, Done, Session, SignInPage, SignedIn};
 use crate::server::admin::operation::{Answer, Operation, Query, Takes};
 use crate::server::admin::refusal::Refused;
 use crate::server::admin::{BASE, operations};
@@ -50,6 +51,7 @@ fn make() -> Value {
         let method = operation.verb.method().as_str().to_lowercase();
         path[method] = describe(operation, &mut schemas);
     }
+    signing_in(&mut paths, &mut schemas);
     let refused = schemas.given.subschema_for::<Refused<'_>>();
     // No operation's answer, but what the lines of the event stream hold.
     schemas.given.subschema_for::<Event>();
@@ -101,6 +103,49 @@ fn make() -> Value {
 /// The name that clients' code has for an operation.
 pub fn operation_id(operation: &Operation) -> String {
     operation.name.replace(' ', "_")
+}
+
+/// What stands beside the table, since it sets cookies: see [`crate::server::admin::session`].
+fn signing_in(paths: &mut Map<String, Value>, schemas: &mut Schemas) {
+    let given = &mut schemas.given;
+    let page = given.subschema_for::<SignInPage>();
+    let signed_in = given.subschema_for::<SignedIn>();
+    let session = given.subschema_for::<Session>();
+    let done = given.subschema_for::<Done>();
+    let credentials = schemas.taken.subschema_for::<Credentials>();
+    let of = |id: &str, summary: &str, open: bool, answer: &Schema| {
+        let mut described = json!({
+            "operationId": id,
+            "summary": summary,
+            "tags": ["session"],
+            "parameters": [],
+            "responses": {
+                "200": { "description": "Done.", "content": { "application/json": { "schema": answer } } },
+                "default": { "$ref": "#/components/responses/Refused" },
+            },
+        });
+        if open {
+            described["security"] = json!([]);
+        }
+        described
+    };
+    let mut login = of("login", "sign in with the password: sets the session's cookie", true, &signed_in);
+    login["requestBody"] = json!({
+        "required": true,
+        "content": { "application/json": { "schema": credentials } },
+    });
+    paths.insert(
+        "/login".to_owned(),
+        json!({ "get": of("login_page", "what a sign-in page must know", true, &page), "post": login }),
+    );
+    paths.insert(
+        "/session".to_owned(),
+        json!({ "get": of("session", "who asks; renews a session that is half over", false, &session) }),
+    );
+    paths.insert(
+        "/logout".to_owned(),
+        json!({ "post": of("logout", "end the session", false, &done) }),
+    );
 }
 
 fn describe(operation: &Operation, schemas: &mut Schemas) -> Value {

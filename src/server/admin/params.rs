@@ -116,7 +116,7 @@ mod tests {
             name: "panel".to_owned(),
             from: None,
             role: Role::Write,
-            how: How::Session,
+            how: How::Socket,
         };
         Params::new(
             BTreeMap::new(),

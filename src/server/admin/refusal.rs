@@ -1,5 +1,7 @@
 //! Why an operation was not done, and what the caller hears of it.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -23,6 +25,8 @@ pub struct Refusal {
     pub message: String,
     /// Which fields are wrong, where that is why.
     pub fields: Vec<Fault>,
+    /// When it makes sense to come back.
+    pub retry_after: Option<Duration>,
     /// What has changed in the files since the caller saw them, where that is why.
     pub diff: Option<String>,
     /// The files as they are now, where that is why: their revision, and each one's path and text, secrets masked.
@@ -74,6 +78,7 @@ impl Refusal {
             status,
             message: message.into(),
             fields: Vec::new(),
+            retry_after: None,
             diff: None,
             present: None,
         }

@@ -76,7 +76,12 @@ pub(crate) async fn as_session(
         name: "panel".to_owned(),
         from: None,
         role: Role::Write,
-        how: admin::How::Session,
+        how: admin::How::Session(agp::server::login::Session {
+            id: [0; 32],
+            csrf: agp::base::secret::Secret::new("none"),
+            expires: agp::base::time::Timestamp(i64::MAX),
+            remembered: false,
+        }),
     };
     let uri = format!("{}{path}", admin::BASE).parse().unwrap();
     let body = bytes::Bytes::from(body.to_string());

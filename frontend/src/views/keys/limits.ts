@@ -73,7 +73,8 @@ function values(form: KeyForm): Map<string, unknown> {
   return map;
 }
 
-function difference(path: string[], before: Map<string, unknown>, after: Map<string, unknown>): Wanted[] {
+/** Changes that lead from the values of a table to others. */
+export function difference(path: string[], before: Map<string, unknown>, after: Map<string, unknown>): Wanted[] {
   const changes: Wanted[] = [];
   for (const [name, value] of after) {
     if (JSON.stringify(before.get(name)) !== JSON.stringify(value)) changes.push({ do: "set", path: [...path, name], value });

@@ -14,7 +14,10 @@ use crate::config::{quote_key, quote_text};
 const ORDER: &[(&str, &[&str])] = &[
     ("server", &["listen", "max_body", "keepalive", "tls"]),
     ("log", &["level", "format"]),
-    ("admin", &["password_hash", "jwt_secret", "time_zone"]),
+    (
+        "admin",
+        &["enabled", "password_hash", "jwt_secret", "time_zone"],
+    ),
     ("state", &["path"]),
     (
         "routing",
@@ -129,6 +132,7 @@ impl Text<'_> {
         Ok(match value {
             Value::Text(text) => quote_text(text),
             Value::Int(number) => number.to_string(),
+            Value::Flag(is) => is.to_string(),
             Value::Secret(credential) => self.credential(credential)?,
             Value::Texts(pairs) => inline(pairs),
         })

@@ -2,8 +2,8 @@
 
 use crate::base::id::hex;
 use crate::config::model::{
-    Admin, AdminToken, Affinity, Config, Log, LogBodies, LogFormat, OpenAi, Routing, Secrets,
-    Server, State, Tls,
+    Admin, AdminToken, Affinity, Config, Log, LogBodies, LogFormat, Network, OpenAi, Password,
+    Routing, SecretRef, Secrets, Server, State, Tls,
 };
 use crate::config::plan::facts::{Fact, Facts, Maker, Section, Table};
 use crate::config::tree::quote_key;
@@ -16,7 +16,7 @@ impl Maker<'_> {
         };
         put("server", self.server(&config.server));
         put("log", log(&config.log));
-        put("admin", admin(&config.admin));
+        put("admin", self.admin(&config.admin));
         put("state", self.state(&config.state));
         put("secrets", self.secrets(&config.secrets));
         put("routing", routing(&config.routing));
@@ -32,6 +32,7 @@ impl Maker<'_> {
             stream_commit_after,
             drain_delay,
             drain_timeout,
+            trusted_proxies,
             tls,
             metrics,
         } = server;
@@ -43,6 +44,11 @@ impl Maker<'_> {
         table.set("stream_commit_after", Fact::time(*stream_commit_after));
         table.set("drain_delay", Fact::time(*drain_delay));
         table.set("drain_timeout", Fact::time(*drain_timeout));
+        if !trusted_proxies.is_empty() {
+            let shown = |Network { address, bits }: &Network| format!("{address}/{bits}");
+            let networks: Vec<String> = trusted_proxies.iter().map(shown).collect();
+            table.set("trusted_proxies", Fact::list(&networks));
+        }
         if let Some(Tls { cert, key }) = tls {
             table.set("tls.cert", self.file(cert));
             table.set("tls.key", self.file(key));
@@ -82,6 +88,51 @@ impl Maker<'_> {
         table
     }
 
+    fn admin(&self, admin: &Admin) -> Table {
+        let Admin {
+            enabled,
+            listen,
+            password,
+            session_ttl,
+            remember_ttl,
+            jwt_secret,
+            password_as_bearer,
+            write_back,
+            patch_prefix,
+            time_zone,
+            tokens,
+        } = admin;
+        let mut table = Table::default();
+        table.set("enabled", Fact::flag(*enabled));
+        table.set_some("listen", listen.map(|at| Fact::text(&at.to_string())));
+        match password {
+            // A hash is hidden as the password is: it can be guessed at.
+            Some(Password::Hash(hash)) => {
+                table.set(
+                    "password_hash",
+                    self.secret(&SecretRef::Plain(hash.clone())),
+                );
+            }
+            Some(Password::Plain(password)) => table.set("password", self.secret(password)),
+            None => {}
+        }
+        table.set("session_ttl", Fact::time(*session_ttl));
+        table.set("remember_ttl", Fact::time(remember_ttl.unwrap_or_default()));
+        table.set_some("jwt_secret", jwt_secret.as_ref().map(|s| self.secret(s)));
+        table.set("password_as_bearer", Fact::flag(*password_as_bearer));
+        for (name, AdminToken { sha256, role }) in tokens {
+            let key = |key| format!("tokens.{}.{key}", quote_key(name));
+            table.set(&key("sha256"), Fact::text(&hex(sha256)));
+            table.set(&key("role"), Fact::text(role.as_str()));
+        }
+        table.set("write_back", Fact::flag(*write_back));
+        table.set("patch_prefix", Fact::text(patch_prefix));
+        let offset = || time_zone.to_fixed_offset().map(|offset| offset.to_string());
+        let zone = (time_zone.iana_name().map(str::to_owned)).or_else(|| offset().ok());
+        table.set_some("time_zone", zone.as_deref().map(Fact::text));
+        table
+    }
+
     fn secrets(&self, secrets: &Secrets) -> Table {
         let Secrets {
             identity,
@@ -103,31 +154,6 @@ fn log(log: &Log) -> Table {
         LogFormat::Json => "json",
     };
     table.set("format", Fact::text(format));
-    table
-}
-
-fn admin(admin: &Admin) -> Table {
-    let Admin {
-        enabled,
-        listen,
-        write_back,
-        patch_prefix,
-        time_zone,
-        tokens,
-    } = admin;
-    let mut table = Table::default();
-    table.set("enabled", Fact::flag(*enabled));
-    table.set_some("listen", listen.map(|at| Fact::text(&at.to_string())));
-    for (name, AdminToken { sha256, role }) in tokens {
-        let key = |key| format!("tokens.{}.{key}", quote_key(name));
-        table.set(&key("sha256"), Fact::text(&hex(sha256)));
-        table.set(&key("role"), Fact::text(role.as_str()));
-    }
-    table.set("write_back", Fact::flag(*write_back));
-    table.set("patch_prefix", Fact::text(patch_prefix));
-    let offset = || time_zone.to_fixed_offset().map(|offset| offset.to_string());
-    let zone = (time_zone.iana_name().map(str::to_owned)).or_else(|| offset().ok());
-    table.set_some("time_zone", zone.as_deref().map(Fact::text));
     table
 }
 

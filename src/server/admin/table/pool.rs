@@ -12,7 +12,7 @@ use crate::server::admin::api::oauth::{
     ConfirmOauth, OauthPending, OauthStarted, PasteOauth, StartOauth,
 };
 use crate::server::admin::operation::{Operation, Query};
-use crate::server::admin::{accounts, edits, jobs, keys, later, pick, playground};
+use crate::server::admin::{accounts, edits, jobs, keys, later, oauth, pick, playground};
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::get::<AccountPage>("account list", "/accounts", accounts::list)

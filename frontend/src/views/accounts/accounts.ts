@@ -1,0 +1,144 @@
+// What accounts are called, coloured and asked for, wherever they are shown. The gateway's own words are English; where it
+// names a state or a kind of refusal, the panel says it in the reader's language.
+import type { Tone } from "@/components/Badge.vue";
+import type { Edited, Schema } from "@/api/types";
+import { t } from "@/i18n";
+
+export type Account = Schema["Account"];
+export type Quota = Schema["Quota"];
+export type AddedAccount = Omit<Schema["AddedAccount"], "edited"> & { edited: Edited };
+export type AddedAccounts = Omit<Schema["AddedAccounts"], "edited"> & { edited: Edited | null };
+
+export const STATES = ["active", "cooling", "exhausted", "needs_login", "needs_verification", "disabled", "paused"] as const;
+export type State = (typeof STATES)[number];
+/** Those that end by a person's hand only. */
+export const WAITING: readonly State[] = ["needs_login", "needs_verification", "disabled"];
+/** Those that end by themselves. */
+export const RESTING: readonly State[] = ["cooling", "exhausted"];
+
+const TONES: Record<State, Tone> = {
+  active: "good",
+  cooling: "warn",
+  exhausted: "warn",
+  needs_login: "bad",
+  needs_verification: "bad",
+  disabled: "bad",
+  paused: "idle",
+};
+
+const known = (state: string): state is State => (STATES as readonly string[]).includes(state);
+
+export function stateTone(state: string): Tone {
+  return known(state) ? TONES[state] : "idle";
+}
+
+export function stateName(state: string): string {
+  return known(state) ? t(`accounts.state.${state}`) : state;
+}
+
+const CLASSES = new Set([
+  "auth_expired",
+  "account_invalid",
+  "needs_validation",
+  "forbidden",
+  "rate_limited",
+  "quota_exhausted",
+  "capacity",
+  "model_not_found",
+  "server_error",
+  "timeout",
+  "upstream_garbage",
+  "network",
+  "oauth_config",
+  "empty_answer",
+]);
+
+/** What kind of refusal it was. */
+export function className(name: string | null | undefined): string {
+  if (!name) return "";
+  return CLASSES.has(name) ? t(`accounts.class.${name}`) : name;
+}
+
+/** Why it is in its state; empty where there is nothing to say. */
+export function reasonText(account: Account): string {
+  if (!account.enabled) return t("accounts.reason.not_enabled");
+  switch (account.state) {
+    case "paused":
+      return t("accounts.reason.paused");
+    case "needs_login":
+      return t("accounts.reason.needs_login");
+    case "needs_verification":
+      return t("accounts.reason.needs_verification");
+    case "exhausted":
+      return t("accounts.reason.exhausted");
+    case "cooling":
+      return account.class ? t("accounts.reason.cooling", { why: className(account.class) }) : (account.reason ?? "");
+    case "active":
+      if (account.reason?.startsWith("on trial")) return t("accounts.reason.trial");
+      if (account.models.length > 0) return t("accounts.reason.some_closed", { n: account.models.length }, account.models.length);
+      return account.reason ?? "";
+    default:
+      return account.reason ?? "";
+  }
+}
+
+export type Step = "signin" | "verify" | "release" | "resume" | "enable";
+
+/** What a person can do about its state, if anything. */
+export function nextStep(account: Account): Step | null {
+  if (!account.enabled) return "enable";
+  switch (account.state) {
+    case "paused":
+      return "resume";
+    case "needs_login":
+      return "signin";
+    case "needs_verification":
+      return account.link ? "verify" : "release";
+    case "disabled":
+    case "cooling":
+      return "release";
+    default:
+      return null;
+  }
+}
+
+/** What follows of itself, or what a person should do, in a sentence. */
+export function stepText(account: Account): string {
+  if (!account.enabled) return t("accounts.step.enable");
+  return known(account.state) && account.state !== "active" ? t(`accounts.step.${account.state}`) : "";
+}
+
+/** Whether something of it rests that a release would end. */
+export function rests(account: Account): boolean {
+  return account.enabled && (account.cooling_until !== null || account.models.some(({ class: why }) => why !== null));
+}
+
+/** Least left first; what is not known stands last. */
+export function worstFirst(quotas: readonly Quota[]): Quota[] {
+  return [...quotas].sort(
+    (a, b) => (a.remaining ?? 2) - (b.remaining ?? 2) || a.model.localeCompare(b.model, undefined, { numeric: true }),
+  );
+}
+
+export function tokenState(account: Account, now: number): "none" | "valid" | "expired" {
+  if (!account.token_until) return "none";
+  return Date.parse(account.token_until) > now ? "valid" : "expired";
+}
+
+export const TOKEN_TONES: Record<ReturnType<typeof tokenState>, Tone> = { none: "idle", valid: "good", expired: "warn" };
+
+/** The gateway's error for a form's field: named by the body's field, or by the file's key path of an account. */
+export function fieldError(errors: Readonly<Record<string, string>>, ...names: string[]): string | undefined {
+  for (const name of names) {
+    const at = Object.keys(errors).find((key) => key === name || key.endsWith(`.${name}`) || key.startsWith(`${name}.`));
+    if (at !== undefined) return errors[at];
+  }
+  return undefined;
+}
+
+/** Errors that no field of the form shows. */
+export function otherErrors(errors: Readonly<Record<string, string>>, shown: readonly string[]): string[] {
+  return Object.entries(errors)
+    .filter(([key]) => !shown.some((name) => key === name || key.endsWith(`.${name}`) || key.startsWith(`${name}.`)))
+    .map(([key, message]) => (key === "" ? message : `${key}: ${message}`));
+}
