@@ -181,11 +181,6 @@ async fn another_persons_sign_in_can_not_be_slipped_in() {
         assert_eq!(asked(request).await.status, StatusCode::NOT_FOUND);
     }
     // Without the header that a page of another site can't send nothing is made.
-    let path = format!(
-        "/oauth/{}/confirm?revision={}",
-        theirs.state,
-        revision(&app)
-    );
     let request = attacker.get(&app, "/session").build().unwrap();
     let cookie = request.headers()["cookie"].clone();
     let forged = app
