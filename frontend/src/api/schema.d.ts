@@ -994,7 +994,7 @@ export interface components {
              */
             upstream: string | null;
             /**
-             * @description Its e-mail; asked of the provider where none is given.
+             * @description Its e-mail; the file has none where none is given. One that an account of this upstream has already renews that account.
              * @default null
              */
             email: string | null;
@@ -1032,7 +1032,7 @@ export interface components {
         AddAccounts: {
             /**
              * @description JSON (a list of objects as for one account) or CSV with a header line: `email,refresh_token` and, if wanted, `name`,
-             *     `project`, `tags` (separated by spaces), `weight`, `rank`.
+             *     `upstream`, `project`, `tags` (separated by spaces), `weight`, `rank`; 1,000 accounts at most.
              */
             text: string;
             /**
@@ -1164,6 +1164,11 @@ export interface components {
         };
         /** @description What kind of thing needs a person. */
         AttentionKind: "sign_in" | "verify" | "account" | "reload" | "drift" | "restart" | "budget" | "store" | "no_account" | "no_key";
+        /** @description A copy of the state. */
+        BackedUp: {
+            /** @description Its name in the state folder. */
+            file: string | null;
+        };
         /** @description What a client sent and was sent. */
         Bodies: {
             /** @description The request's id. */
@@ -2357,6 +2362,11 @@ export interface components {
             keys_restored: string[];
             /** @description Files that are left as they are. */
             files_left: string[];
+        };
+        /** @description What came of wrapping the store's key anew. */
+        Rotated: {
+            /** @description Whom it is wrapped for now; null where nothing is stored encrypted. */
+            recipients: string[] | null;
         };
         /** @description One step of a route. */
         RouteStep: {
@@ -4186,7 +4196,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Rotated"];
                 };
             };
             default: components["responses"]["Refused"];
@@ -4207,7 +4217,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["BackedUp"];
                 };
             };
             default: components["responses"]["Refused"];

@@ -11,6 +11,11 @@ export interface EditQuery {
   dry_run?: boolean;
 }
 
+/** Whether the form shows it at its fields. A conflict names the revision, which no form has. */
+function ofForm(error: ApiError): boolean {
+  return error.fields.length > 0 && !(error.status === 409 && error.present?.revision !== undefined);
+}
+
 /**
  * An edit of the file, from the form's values to the saved file: preview (a dry run), save, and what a conflict needs.
  *
@@ -50,7 +55,7 @@ export function useEdit<V>(options: {
       return await options.run(values, dry ? { revision, dry_run: true } : { revision });
     } catch (thrown) {
       error.value = asApiError(thrown);
-      if (error.value.fields.length > 0) open.value = false;
+      if (ofForm(error.value)) open.value = false;
       return null;
     } finally {
       pending.value = false;
@@ -75,7 +80,7 @@ export function useEdit<V>(options: {
     edited.value = null;
     const answer = await ask(true);
     edited.value = answer;
-    open.value = answer !== null || (error.value !== null && error.value.fields.length === 0);
+    open.value = answer !== null || (error.value !== null && !ofForm(error.value));
     return answer !== null;
   }
 
@@ -103,7 +108,7 @@ export function useEdit<V>(options: {
     values = next;
     edited.value = null;
     const done = await save();
-    if (!done) open.value = error.value === null || error.value.fields.length === 0;
+    if (!done) open.value = error.value === null || !ofForm(error.value);
     return done;
   }
 
