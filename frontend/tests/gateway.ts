@@ -15,8 +15,10 @@ export const PASSWORD = "a long enough password";
 /** A client key that every gateway here has. */
 export const KEY = "sk-browser-tests-key-0123456789abcdef";
 
-/** The `[models]` of agp.toml.example. */
-export const MODELS = readFileSync(join(ROOT, "agp.toml.example"), "utf8").replace(/^[\s\S]*?(?=^\[models\.)/m, "");
+/** The `[models]` of agp.toml.example, on the simulator. */
+export const MODELS = readFileSync(join(ROOT, "agp.toml.example"), "utf8")
+  .replace(/^[\s\S]*?(?=^\[models\.)/m, "")
+  .replaceAll('"antigravity/', '"sim/');
 
 interface Running {
   address: string;

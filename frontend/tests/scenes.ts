@@ -18,6 +18,22 @@ export interface Scene {
   early?: (page: Page) => Promise<void>;
 }
 
+/** Some requests: good ones, one that fails over, one that is the client's mistake. */
+async function busy(gateway: Gateway): Promise<void> {
+  await gateway.sim.script({ rules: [{ skip: 3, times: 1, do: { status: 503, form: "capacity" } }] });
+  for (const model of ["gemini-2.5-flash", "gemini-3-pro-high", "claude-sonnet-4-5", "gemini-2.5-flash"]) await (await gateway.chat({ model })).text();
+  await gateway.chat({ messages: [] });
+}
+
+/** An answer that does not come. */
+async function held(page: Page, path: string): Promise<void> {
+  await page.route(path, () => new Promise(() => undefined));
+}
+
+async function answered(page: Page, path: string, json: unknown, status = 200): Promise<void> {
+  await page.route(path, (route) => route.fulfill({ status, json }));
+}
+
 export const SCENES: Scene[] = [
   { name: "sign-in", path: "/login", open: true },
   {
@@ -30,8 +46,26 @@ export const SCENES: Scene[] = [
       await page.getByText("This password is wrong.").waitFor();
     },
   },
-  { name: "overview", path: "/" },
-  { name: "overview-phone", path: "/", viewport: PHONE },
+  { name: "overview-first", path: "/", early: (page) => answered(page, "**/requests?limit=1", { rows: [], next: null }) },
+  { name: "overview", path: "/", before: busy },
+  { name: "overview-phone", path: "/", viewport: PHONE, before: busy },
+  { name: "overview-loading", path: "/", early: (page) => held(page, "**/api/v1/overview") },
+  { name: "overview-error", path: "/", early: (page) => answered(page, "**/api/v1/overview", { error: "the store can't be read", fields: [] }, 400) },
+  { name: "logs", path: "/logs", before: busy },
+  { name: "logs-phone", path: "/logs", viewport: PHONE, before: busy },
+  {
+    name: "logs-request",
+    path: "/logs",
+    before: busy,
+    act: async (page) => {
+      await page.locator(".row-line").nth(1).click();
+      await page.getByTestId("waterfall").waitFor();
+    },
+  },
+  { name: "logs-live", path: "/logs?live=true", before: busy },
+  { name: "logs-empty", path: "/logs?id=01AAAAAA" },
+  { name: "logs-loading", path: "/logs", early: (page) => held(page, "**/api/v1/requests?*") },
+  { name: "logs-error", path: "/logs?status=nonsense" },
   {
     name: "config",
     path: "/config",
@@ -54,12 +88,13 @@ export const SCENES: Scene[] = [
   { name: "config-history", path: "/config?tab=history", act: async (page) => page.getByRole("row").nth(1).waitFor() },
   { name: "config-upstreams", path: "/config?tab=upstreams", act: async (page) => page.getByRole("region", { name: "sim" }).waitFor() },
   { name: "config-addresses", path: "/config?tab=addresses", act: async (page) => page.getByText("/v1/messages").first().waitFor() },
-  { name: "config-loading", path: "/config", early: async (page) => void (await page.route("**/admin/api/v1/config/settings", () => {})), act: async (page) => page.getByText("Loading…").first().waitFor({ state: "attached" }) },
+  { name: "config-loading", path: "/config", early: async (page) => { await page.route("**/admin/api/v1/config/settings", () => {}); }, act: async (page) => page.getByText("Loading…").first().waitFor({ state: "attached" }) },
   {
     name: "config-error",
     path: "/config",
-    early: async (page) =>
-      void (await page.route("**/admin/api/v1/config/settings", (route) => route.fulfill({ status: 400, json: { error: "the gateway is stopping", fields: [] } }))),
+    early: async (page) => {
+      await page.route("**/admin/api/v1/config/settings", (route) => route.fulfill({ status: 400, json: { error: "the gateway is stopping", fields: [] } }));
+    },
     act: async (page) => page.getByRole("alert").waitFor(),
   },
   { name: "config-empty", path: "/config?q=nothing+is+called+so", act: async (page) => page.getByText("No setting fits").waitFor() },

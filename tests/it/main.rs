@@ -108,5 +108,3 @@ mod traffic;
 mod trials;
 #[cfg(test)]
 mod vectors;
-#[cfg(test)]
-mod zz_measure;

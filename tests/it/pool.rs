@@ -320,9 +320,9 @@ async fn what_a_person_must_settle_survives_a_restart() {
     assert_eq!(app.say(OpenAi, FLASH, "hi").await.status, 200);
     app.restart().await;
     for (name, state, reason) in [
-        ("alice", "disabled", "closed by the provider"),
-        ("bob", "paused", "paused by a person"),
-        ("carol", "active", ""),
+        ("alice", "disabled", json!("closed by the provider")),
+        ("bob", "paused", json!("paused by a person")),
+        ("carol", "active", Value::Null),
     ] {
         let account = shown(&app, name).await;
         assert_eq!(

@@ -11,9 +11,9 @@ export interface EditQuery {
   dry_run?: boolean;
 }
 
-/** Whether the form shows it at its fields. A conflict names the revision, which no form has. */
-function ofForm(error: ApiError): boolean {
-  return error.fields.length > 0 && !(error.status === 409 && error.present?.revision !== undefined);
+/** Whether a form can show it: of a stale revision, which no form has, only the dialog can tell. */
+function atFields(error: ApiError): boolean {
+  return error.fields.some(({ field }) => field !== "revision");
 }
 
 /**
@@ -55,7 +55,7 @@ export function useEdit<V>(options: {
       return await options.run(values, dry ? { revision, dry_run: true } : { revision });
     } catch (thrown) {
       error.value = asApiError(thrown);
-      if (ofForm(error.value)) open.value = false;
+      if (atFields(error.value)) open.value = false;
       return null;
     } finally {
       pending.value = false;
@@ -80,7 +80,7 @@ export function useEdit<V>(options: {
     edited.value = null;
     const answer = await ask(true);
     edited.value = answer;
-    open.value = answer !== null || (error.value !== null && !ofForm(error.value));
+    open.value = answer !== null || (error.value !== null && !atFields(error.value));
     return answer !== null;
   }
 
@@ -108,7 +108,7 @@ export function useEdit<V>(options: {
     values = next;
     edited.value = null;
     const done = await save();
-    if (!done) open.value = error.value === null || !ofForm(error.value);
+    if (!done) open.value = error.value === null || !atFields(error.value);
     return done;
   }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::header::{HeaderValue, LOCATION, SET_COOKIE};
 use http::{HeaderMap, StatusCode, Uri};
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use warp::reply::Response;
 
@@ -230,6 +231,7 @@ pub async fn returned(gateway: &Gateway, uri: &Uri, headers: &HeaderMap) -> Opti
     let state = query
         .split('&')
         .find_map(|pair| pair.strip_prefix("state="))?;
+    let state = &*percent_decode_str(state).decode_utf8_lossy();
     let cookie = cookie::named(headers, COOKIE_NAME).next()?;
     let now = Timestamp::now();
     if let Ok(claim) = gateway.sign_ins.returned(query, state, cookie, now)? {

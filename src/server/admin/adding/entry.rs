@@ -293,7 +293,7 @@ fn bad_name(name: &str) -> Option<String> {
     Some(format!("an account can't be named so: {why}"))
 }
 
-fn bad_email(email: &str) -> Option<&'static str> {
+pub(super) fn bad_email(email: &str) -> Option<&'static str> {
     let parts = email.split_once('@');
     let whole = parts.is_some_and(|(local, host)| !local.is_empty() && !host.is_empty());
     let odd = |c: char| c.is_whitespace() || c.is_control();

@@ -26,6 +26,9 @@ const CALLED: &[(&str, &str)] = &[
     ("max_concurrent", "limits.max_concurrent"),
 ];
 
+/// The file's order of those keys that come first.
+const ORDER: [&str; 5] = ["name", "group", "sha256", "models", "accounts"];
+
 pub(in crate::server::admin) fn add(gateway: &Gateway, params: &Params) -> Result<Value, Refusal> {
     let wanted: NewKey = params.json()?;
     let (mut values, faults) = values(&wanted);
@@ -42,8 +45,6 @@ pub(in crate::server::admin) fn add(gateway: &Gateway, params: &Params) -> Resul
     let key = key::generate().map_err(|_| Refusal::failed())?;
     let digest = format!("{:x}", Sha256::digest(key.expose()));
     values.push(("sha256", digest.as_str().into()));
-    // In the file's order.
-    const ORDER: [&str; 5] = ["name", "group", "sha256", "models", "accounts"];
     values.sort_by_key(|(key, _)| ORDER.iter().position(|k| k == key).unwrap_or(ORDER.len()));
     let intent = Intent::Add {
         section: Section::Keys,
@@ -97,6 +98,10 @@ fn values(wanted: &NewKey) -> (Values, Vec<Fault>) {
     }
     for (key, number) in numbers(&wanted.limits) {
         match i64::try_from(number) {
+            Ok(0) => wrong(
+                format!("limits.{key}"),
+                "expected 1 or more: leave it out for no limit".to_owned(),
+            ),
             Ok(number) => values.push((key, number.into())),
             Err(_) => wrong(
                 format!("limits.{key}"),
