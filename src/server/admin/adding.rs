@@ -152,7 +152,7 @@ fn settled(
     }
     if edited.saved {
         let names = entries.iter().map(|entry| entry.name.as_str().into());
-        return after_added(gateway, names.collect());
+        return after_added(gateway, &names.collect::<Vec<_>>());
     }
     edited.patch.as_ref()?;
     let renewed: Vec<AccountId> = entries
@@ -161,7 +161,7 @@ fn settled(
         .filter_map(|entry| renew(gateway, &entry.name, entry.token.clone()))
         .collect();
     (!renewed.is_empty())
-        .then(|| after_added(gateway, renewed))
+        .then(|| after_added(gateway, &renewed))
         .flatten()
 }
 
@@ -175,7 +175,7 @@ pub(super) fn renew(gateway: &Gateway, name: &str, token: Secret) -> Option<Acco
 }
 
 /// Begins to ask the upstreams of accounts that are new or have a new token, and gives the job's id.
-fn after_added(gateway: &Gateway, names: Vec<AccountId>) -> Option<String> {
+fn after_added(gateway: &Gateway, names: &[AccountId]) -> Option<String> {
     let running = gateway.dispatcher.runtime.snapshot();
     let names = names
         .iter()

@@ -143,7 +143,10 @@ fn own(gateway: &Gateway, params: &Params) -> Result<SignIn, Refusal> {
     let owner = &params.caller().owner();
     let found = gateway.sign_ins.of(state, owner, Timestamp::now());
     found.ok_or_else(|| {
-        Refusal::not_found("there is no such sign-in of this session: it may have taken too long")
+        Refusal::unknown(
+            "state",
+            "there is no such sign-in of this session: it may have taken too long",
+        )
     })
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::base::id::AccountId;
 use crate::base::secret::Secret;
 use crate::config::edit::{Intent, Literal, Section};
 use crate::config::model::{Config, Kind};
@@ -62,7 +63,7 @@ fn told(text: Option<&String>) -> Option<&str> {
 impl<'g> Desk<'g> {
     pub(super) fn new(gateway: &'g Gateway) -> Self {
         let config = Arc::clone(&gateway.dispatcher.runtime.snapshot().config);
-        let names = Names::with(config.accounts.keys().map(|id| id.as_str()));
+        let names = Names::with(config.accounts.keys().map(AccountId::as_str));
         let known = config.accounts.iter().filter_map(|(id, account)| {
             let email = account.email.as_ref()?.to_lowercase();
             let upstream = account.upstream.as_str().to_owned();
