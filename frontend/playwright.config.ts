@@ -7,7 +7,7 @@ export default defineConfig({
   testMatch: "**/*.spec.ts",
   // Each worker has a gateway and a browser; two cores carry two of them.
   workers: process.env["AGP_WORKERS"] ? Number(process.env["AGP_WORKERS"]) : 2,
-  timeout: 45_000,
+  timeout: 60_000,
   expect: { timeout: 10_000 },
   forbidOnly: Boolean(process.env["CI"]),
   reporter: [["list"]],
@@ -19,6 +19,7 @@ export default defineConfig({
     timezoneId: "UTC",
     colorScheme: "light",
     viewport: { width: 1280, height: 800 },
-    trace: "retain-on-failure",
+    // A trace slows a test by a third; `npm test -- --trace retain-on-failure` makes one.
+    screenshot: "only-on-failure",
   },
 });

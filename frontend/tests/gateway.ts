@@ -101,7 +101,7 @@ export interface Gateway {
   /** Writes the file, as a person with an editor does. */
   edit: (change: (text: string) => string) => Promise<void>;
   /** A client's chat request; `body` overrides parts of it. */
-  chat: (body?: Record<string, unknown>) => Promise<Response>;
+  chat: (body?: Record<string, unknown>, key?: string) => Promise<Response>;
   sim: { url: string; script: (script: unknown) => Promise<void>; control: (path: string, init?: RequestInit) => Promise<unknown> };
   log: () => string;
   /** Ends both. */
@@ -167,10 +167,10 @@ ${models}`,
     file,
     text: () => readFile(file, "utf8"),
     edit: async (change) => writeFile(file, change(await readFile(file, "utf8"))),
-    chat: (body) =>
+    chat: (body, key = KEY) =>
       fetch(`${url}/v1/chat/completions`, {
         method: "POST",
-        headers: { Authorization: `Bearer ${KEY}`, "Content-Type": "application/json" },
+        headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
         body: JSON.stringify({ model: "gemini-2.5-flash", messages: [{ role: "user", content: "Hello" }], ...body }),
       }),
     sim: { url: sim, script, control },

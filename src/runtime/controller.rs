@@ -4,6 +4,7 @@
 mod edit;
 mod files;
 mod history;
+mod identity;
 mod journal;
 mod outcome;
 mod rehearsal;
@@ -18,7 +19,6 @@ use crate::base::id::AccountId;
 use crate::base::time::Timestamp;
 use crate::config::diagnostic::{Code, Severity};
 use crate::config::model::Config;
-use crate::config::secret;
 use crate::config::source::Revision;
 use crate::config::watch::{Settling, Timing, Told, WatchSet, Watcher, single_files, vanished};
 use crate::runtime::Runtime;
@@ -222,34 +222,7 @@ impl Controller {
         }
     }
 
-    /// Makes all that can fail, and changes nothing that is in force.
-    async fn ready(&self, read: &Arc<Read>) -> Result<Ready, Vec<String>> {
-        let (keyring, store) = (Arc::clone(&self.keyring), self.runtime.store.clone());
-        let path = secret::identity_path(&read.config, &self.places.state_dir);
-        let proposed = tokio::task::spawn_blocking({
-            let keyring = Arc::clone(&keyring);
-            move || keyring.propose(&path)
-        });
-        let another = proposed.await.unwrap_or_else(|e| Err(e.to_string()));
-        let another = another.map_err(|error| vec![error])?;
-        let mut ready = self.made(read).await;
-        // Only an identity that opens what the files hold gets what is stored encrypted, and before they are in force: else a
-        // crash in between left nobody who could open it.
-        if another && ready.is_ok() {
-            let wrapped = tokio::task::spawn_blocking(move || store.rewrap());
-            let wrapped = wrapped.await.map_err(|e| vec![e.to_string()])?;
-            if let Err(error) = wrapped {
-                ready = Err(vec![format!(
-                    "`secrets.identity`: what is stored encrypted could not be wrapped for the new one: {error}"
-                )]);
-            }
-        }
-        if ready.is_err() {
-            keyring.withdraw();
-        }
-        ready
-    }
-
+    /// Makes what the files ask for, whichever identity opens them.
     async fn made(&self, read: &Arc<Read>) -> Result<Ready, Vec<String>> {
         let present = self.runtime.snapshot();
         let same = read.files.revision().0 == present.revision && *read.config == *present.config;
@@ -332,18 +305,6 @@ impl Controller {
         if !same {
             self.previous = Some(before);
         }
-    }
-
-    /// What is stored encrypted is for the new identity alone from now on. Until that is on the disk it is for both.
-    fn leave_identity(&self) {
-        let store = self.runtime.store.clone();
-        self.runtime.tasks.spawn(async move {
-            match tokio::task::spawn_blocking(move || store.rewrap()).await {
-                Ok(Ok(_)) => tracing::info!("another identity is in use"),
-                Ok(Err(error)) => tracing::warn!(%error, "the identity before can still open what is stored encrypted: `agp rotate` ends that"),
-                Err(_) => {}
-            }
-        });
     }
 
     /// Makes the snapshot, off the threads that serve: secrets are read and opened, texts compressed.

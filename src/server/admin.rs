@@ -170,6 +170,9 @@ fn prepare(
         let message = "`revision` is missing: say from which state of the files this edit was made";
         return Err(Refusal::field("revision", message).with(StatusCode::PRECONDITION_REQUIRED));
     }
+    if operation.body.is_none() && !matches!(body.trim_ascii(), b"" | b"{}") {
+        return Err(Refusal::field("body", "this operation takes no body"));
+    }
     if operation.role == Role::Write {
         let Caller { name, from, .. } = &caller;
         tracing::info!(operation = operation.name, who = name, from = ?from, "admin operation");

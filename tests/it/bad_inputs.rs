@@ -41,6 +41,7 @@ fn set(path: &[&str], value: &Value) -> Value {
     json!({ "changes": [{ "do": "set", "path": path, "value": value }] })
 }
 
+#[expect(clippy::too_many_lines, reason = "a list, an input a line")]
 #[tokio::test]
 async fn config_edit() {
     let app = started().await;

@@ -14,6 +14,8 @@ mod attacks;
 #[cfg(test)]
 mod bad_inputs;
 #[cfg(test)]
+mod bad_requests;
+#[cfg(test)]
 mod bodies;
 #[cfg(test)]
 mod broken;

@@ -365,6 +365,10 @@ async fn a_reload_tells_what_came_of_it() {
 async fn a_restart_that_is_needed_is_told_until_it_happens() {
     const NOTE: &str = "takes effect after a restart: state.path";
     let mut app = TestApp::start(Setup::new(&["alice"]), json!({})).await;
+    // The commands look for the gateway where the file says.
+    let elsewhere = app.dir.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::os::unix::fs::symlink("../data/agp.sock", elsewhere.join("agp.sock")).unwrap();
     app.setup = app.setup.clone().set("state", "path", "elsewhere");
     app.save();
     let first = told_by(&app, &["reload"]).await;

@@ -294,7 +294,7 @@ async fn pause_resume_release_and_refresh_do_what_they_say() {
         let alice = shown(&app, "alice").await;
         assert_eq!(
             (&alice["state"], &alice["reason"]),
-            (&json!(state), &reason)
+            (&json!(state), &json!(reason))
         );
         assert!(alice["since"].is_string(), "{alice:#}");
         let out = told(&app, Release, "alice").await.unwrap();

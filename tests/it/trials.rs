@@ -80,15 +80,21 @@ async fn the_demo_prints_three_commands_that_work() {
     );
     let page = text
         .lines()
-        .find_map(|line| line.trim().strip_prefix("page "))
+        .find_map(|line| line.trim().strip_prefix("panel "))
         .unwrap()
         .trim();
+    let (page, password) = page.split_once("password: ").unwrap();
+    let page = page.trim();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let at = page;
     let page = Got::read(client.get(page).header("accept", "text/html")).await;
     assert!(
         page.status == 200 && page.text.contains("<html"),
         "{page:?}"
     );
+    let login = client.post(format!("{at}admin/api/v1/login"));
+    let body = serde_json::json!({ "password": password.trim() }).to_string();
+    assert_eq!(Got::read(login.body(body)).await.status, 200);
     let folder = text
         .lines()
         .find_map(|line| line.trim().strip_prefix("file "))

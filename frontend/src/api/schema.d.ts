@@ -822,6 +822,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** what a sign-in page must know */
+        get: operations["login_page"];
+        put?: never;
+        /** sign in with the password: sets the session's cookie */
+        post: operations["login"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** who asks; renews a session that is half over */
+        get: operations["session"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** end the session */
+        post: operations["logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -994,7 +1046,7 @@ export interface components {
              */
             upstream: string | null;
             /**
-             * @description Its e-mail; asked of the provider where none is given.
+             * @description Its e-mail; the file has none where none is given. One that an account of this upstream has already renews that account.
              * @default null
              */
             email: string | null;
@@ -1032,7 +1084,7 @@ export interface components {
         AddAccounts: {
             /**
              * @description JSON (a list of objects as for one account) or CSV with a header line: `email,refresh_token` and, if wanted, `name`,
-             *     `project`, `tags` (separated by spaces), `weight`, `rank`.
+             *     `upstream`, `project`, `tags` (separated by spaces), `weight`, `rank`; 1,000 accounts at most.
              */
             text: string;
             /**
@@ -1164,6 +1216,11 @@ export interface components {
         };
         /** @description What kind of thing needs a person. */
         AttentionKind: "sign_in" | "verify" | "account" | "reload" | "drift" | "restart" | "budget" | "store" | "no_account" | "no_key";
+        /** @description A copy of the state. */
+        BackedUp: {
+            /** @description Its name in the state folder. */
+            file: string | null;
+        };
         /** @description What a client sent and was sent. */
         Bodies: {
             /** @description The request's id. */
@@ -1282,8 +1339,20 @@ export interface components {
              */
             tags: string[] | null;
         };
+        /** @description A sign-in. */
+        Credentials: {
+            /** @description The password; 1 to 1024 bytes. */
+            password: string;
+            /**
+             * @description Whether to stay signed in.
+             * @default false
+             */
+            remember: boolean;
+        };
         /** @description A dialect of clients. */
         Dialect: "openai" | "anthropic";
+        /** @description Nothing more to say. */
+        Done: Record<string, never>;
         /** @description Changes to the files, made all or none. */
         Edit: {
             /** @description What to change, in order; 1 to 10,000. */
@@ -1575,6 +1644,8 @@ export interface components {
             /** @description The generations. */
             generations: components["schemas"]["Generation"][];
         };
+        /** @description How a caller showed who they are. */
+        How: "session" | "token" | "password" | "socket";
         /** @description How far a part of long work is. */
         ItemState: "waiting" | "running" | "done" | "failed" | "cancelled";
         /** @description Long work. */
@@ -2034,6 +2105,8 @@ export interface components {
             redirect_url: string;
             /** @description Whether that is where the panel is open: else the address is to be copied back. */
             lands_here: boolean;
+            /** @description Where the panel is to be opened instead, since it is open at another name of this machine: then begin anew there. */
+            move_to: string | null;
             /** @description When it is too late. */
             expires: string;
         };
@@ -2331,6 +2404,8 @@ export interface components {
         };
         /** @description How much a change can hurt whoever uses the gateway. */
         Risk: "low" | "medium" | "high";
+        /** @description What a caller may do. */
+        Role: "read" | "write";
         /** @description What a rollback would do. */
         RollbackPlan: {
             /**
@@ -2358,6 +2433,11 @@ export interface components {
             /** @description Files that are left as they are. */
             files_left: string[];
         };
+        /** @description What came of wrapping the store's key anew. */
+        Rotated: {
+            /** @description Whom it is wrapped for now; null where nothing is stored encrypted. */
+            recipients: string[] | null;
+        };
         /** @description One step of a route. */
         RouteStep: {
             /** @description The upstream. */
@@ -2377,6 +2457,21 @@ export interface components {
         };
         /** @description What a table is about. */
         Section: "settings" | "upstreams" | "accounts" | "groups" | "keys" | "models";
+        /** @description Who asks, and what they may do. */
+        Session: {
+            /** @description `admin`, a token's name, or the user's number at the socket. */
+            name: string;
+            /** @description What they may do. */
+            role: components["schemas"]["Role"];
+            /** @description How they showed who they are. */
+            how: components["schemas"]["How"];
+            /** @description What a session's requests other than GET and HEAD send back as `X-AGP-CSRF`; `null` for who needs none. */
+            csrf: string | null;
+            /** @description When the session ends unless it is renewed, in RFC 3339; `null` where there is no session. */
+            expires: string | null;
+            /** @description Whether "stay signed in" was ticked. */
+            remembered: boolean;
+        };
         /** @description A value in force. */
         Setting: {
             /** @description Its key's path, as edits take it. */
@@ -2398,6 +2493,23 @@ export interface components {
             revision: string;
             /** @description The values, in the file's canonical order. */
             settings: components["schemas"]["Setting"][];
+        };
+        /** @description What the sign-in page must know. */
+        SignInPage: {
+            /** @description Whether a password is set in the file; without one nobody can sign in. */
+            password: boolean;
+            /**
+             * Format: uint64
+             * @description How long a sign-in lasts where "stay signed in" is ticked, in seconds; `null`: it is not offered.
+             */
+            remember_seconds: number | null;
+            /** @description The gateway's version. */
+            version: string;
+        };
+        /** @description Who was signed in. */
+        SignedIn: {
+            /** @description The session. */
+            session: components["schemas"]["Session"];
         };
         /** @description Where a value came from. */
         Source: {
@@ -4186,7 +4298,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["Rotated"];
                 };
             };
             default: components["responses"]["Refused"];
@@ -4207,7 +4319,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["BackedUp"];
                 };
             };
             default: components["responses"]["Refused"];
@@ -4229,6 +4341,94 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+            default: components["responses"]["Refused"];
+        };
+    };
+    login_page: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInPage"];
+                };
+            };
+            default: components["responses"]["Refused"];
+        };
+    };
+    login: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Credentials"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            default: components["responses"]["Refused"];
+        };
+    };
+    session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            default: components["responses"]["Refused"];
+        };
+    };
+    logout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
                 };
             };
             default: components["responses"]["Refused"];

@@ -34,7 +34,7 @@ pub(super) fn in_use(snapshot: &Snapshot, name: &str) -> Result<Arc<AccountState
         );
         Refusal::of(StatusCode::CONFLICT, message)
     } else {
-        Refusal::not_found(format!("there is no account `{name}` in the file"))
+        Refusal::unknown("name", format!("there is no account `{name}` in the file"))
     })
 }
 
@@ -111,13 +111,10 @@ pub(super) fn act(gateway: &Gateway, params: &Params) -> Result<Value, Refusal> 
 
 /// Refuses more names than are taken at once.
 pub(super) fn few(names: &[String]) -> Result<(), Refusal> {
-    if names.len() <= MOST_NAMES {
+    if (1..=MOST_NAMES).contains(&names.len()) {
         return Ok(());
     }
-    let message = format!(
-        "`names`: expected {MOST_NAMES} at most, found {}",
-        names.len()
-    );
+    let message = format!("`names`: expected 1 to {MOST_NAMES}, found {}", names.len());
     Err(Refusal::field("names", message))
 }
 
@@ -183,8 +180,9 @@ pub(super) fn refresh(gateway: &Gateway, params: &Params) -> Result<Value, Refus
 /// One account, whether or not the file enables it.
 pub(super) fn show(gateway: &Gateway, params: &Params) -> Result<Value, Refusal> {
     let name = params.need("name")?;
-    let account = shown(gateway, name)
-        .ok_or_else(|| Refusal::not_found(format!("there is no account `{name}` in the file")))?;
+    let account = shown(gateway, name).ok_or_else(|| {
+        Refusal::unknown("name", format!("there is no account `{name}` in the file"))
+    })?;
     told(&OneAccount {
         changed: None,
         account: Some(account),

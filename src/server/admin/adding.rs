@@ -81,7 +81,9 @@ pub(super) fn import(gateway: &Gateway, params: &Params) -> Result<Value, Refusa
     }
     let (mut entries, mut intents, mut results) = (Vec::new(), Vec::new(), Vec::new());
     for (n, one) in (1_u64..).zip(listed) {
+        // What is no e-mail may be a secret in the wrong place.
         let email = one.as_ref().ok().and_then(|add| add.email.clone());
+        let email = email.filter(|email| entry::bad_email(email).is_none());
         let made = one.map_err(|fault| vec![fault]).and_then(|add| {
             let entry = desk.entry(&add, wanted.upstream.as_deref())?;
             let intents = desk.intents(&entry).map_err(Vec::from)?;
@@ -150,7 +152,7 @@ fn settled(
     }
     if edited.saved {
         let names = entries.iter().map(|entry| entry.name.as_str().into());
-        return after_added(gateway, names.collect());
+        return after_added(gateway, &names.collect::<Vec<_>>());
     }
     edited.patch.as_ref()?;
     let renewed: Vec<AccountId> = entries
@@ -159,7 +161,7 @@ fn settled(
         .filter_map(|entry| renew(gateway, &entry.name, entry.token.clone()))
         .collect();
     (!renewed.is_empty())
-        .then(|| after_added(gateway, renewed))
+        .then(|| after_added(gateway, &renewed))
         .flatten()
 }
 
@@ -173,7 +175,7 @@ pub(super) fn renew(gateway: &Gateway, name: &str, token: Secret) -> Option<Acco
 }
 
 /// Begins to ask the upstreams of accounts that are new or have a new token, and gives the job's id.
-fn after_added(gateway: &Gateway, names: Vec<AccountId>) -> Option<String> {
+fn after_added(gateway: &Gateway, names: &[AccountId]) -> Option<String> {
     let running = gateway.dispatcher.runtime.snapshot();
     let names = names
         .iter()

@@ -65,7 +65,7 @@ fn describe(r: &LogRecord) -> Explained {
         host: t.host.clone(),
         start_ms: t.start_ms,
         status: t.status,
-        class: t.class.as_ref().map(|class| class.to_string()),
+        class: t.class.as_ref().map(ToString::to_string),
         latency_ms: t.latency_ms,
         first_byte_ms: t.first_byte_ms,
         detail: Some(t.detail.clone()).filter(|detail| !detail.is_empty()),

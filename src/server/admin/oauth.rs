@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::header::{HeaderValue, LOCATION, SET_COOKIE};
 use http::{HeaderMap, StatusCode, Uri};
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use warp::reply::Response;
 
@@ -142,7 +143,10 @@ fn own(gateway: &Gateway, params: &Params) -> Result<SignIn, Refusal> {
     let owner = &params.caller().owner();
     let found = gateway.sign_ins.of(state, owner, Timestamp::now());
     found.ok_or_else(|| {
-        Refusal::not_found("there is no such sign-in of this session: it may have taken too long")
+        Refusal::unknown(
+            "state",
+            "there is no such sign-in of this session: it may have taken too long",
+        )
     })
 }
 
@@ -230,6 +234,7 @@ pub async fn returned(gateway: &Gateway, uri: &Uri, headers: &HeaderMap) -> Opti
     let state = query
         .split('&')
         .find_map(|pair| pair.strip_prefix("state="))?;
+    let state = &*percent_decode_str(state).decode_utf8_lossy();
     let cookie = cookie::named(headers, COOKIE_NAME).next()?;
     let now = Timestamp::now();
     if let Ok(claim) = gateway.sign_ins.returned(query, state, cookie, now)? {

@@ -40,30 +40,7 @@ impl Params {
     /// # Errors
     /// 400 that names the field.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
-        let text: &[u8] = if self.body.is_empty() {
-            b"{}"
-        } else {
-            &self.body
-        };
-        // A list would be taken for an object's values in order.
-        if text.trim_ascii_start().first() != Some(&b'{') {
-            let message = "the request's body can't be read: expected a JSON object";
-            return Err(Refusal::field("body", message));
-        }
-        let mut reader = serde_json::Deserializer::from_slice(text);
-        let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-            let fault = fault(error, "body");
-            let mut refusal = Refusal::mistake(format!(
-                "the request's body can't be read: `{}`: {}",
-                fault.field, fault.message
-            ));
-            refusal.fields.push(fault);
-            refusal
-        })?;
-        reader
-            .end()
-            .map_err(|error| Refusal::field("body", error.to_string()))?;
-        Ok(read)
+        object(&self.body)
     }
 
     /// A text that may be missing.
@@ -115,7 +92,8 @@ pub(super) fn fault(error: serde_path_to_error::Error<serde_json::Error>, whole:
         .iter()
         .find_map(|begin| message.strip_prefix(begin)?.split('`').next());
     let field = match (path.as_str(), named) {
-        (".", name) => name.unwrap_or(whole).to_owned(),
+        // `?` is where the text ended.
+        ("." | "?", name) => name.unwrap_or(whole).to_owned(),
         (path, Some(name)) if path != name && !path.ends_with(&format!(".{name}")) => {
             format!("{path}.{name}")
         }
@@ -134,6 +112,33 @@ fn without_text(message: &str) -> String {
         }
         _ => message.to_owned(),
     }
+}
+
+/// An object of JSON; an empty text stands for one without anything in it.
+///
+/// # Errors
+/// 400 that names the field, and repeats no text that was sent.
+pub(super) fn object<T: DeserializeOwned>(text: &[u8]) -> Result<T, Refusal> {
+    let text: &[u8] = if text.is_empty() { b"{}" } else { text };
+    // A list would be taken for an object's values in order.
+    if text.trim_ascii_start().first() != Some(&b'{') {
+        let message = "the request's body can't be read: expected a JSON object";
+        return Err(Refusal::field("body", message));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let fault = fault(error, "body");
+        let mut refusal = Refusal::mistake(format!(
+            "the request's body can't be read: `{}`: {}",
+            fault.field, fault.message
+        ));
+        refusal.fields.push(fault);
+        refusal
+    })?;
+    reader
+        .end()
+        .map_err(|error| Refusal::field("body", error.to_string()))?;
+    Ok(read)
 }
 
 #[cfg(test)]

@@ -103,6 +103,11 @@ impl Refusal {
         serde_json::to_string(&refused).unwrap_or_default()
     }
 
+    /// 404 about what a part of the path names.
+    pub fn unknown(field: &str, message: impl Into<String>) -> Self {
+        Self::field(field, message).with(StatusCode::NOT_FOUND)
+    }
+
     /// 404.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::of(StatusCode::NOT_FOUND, message)

@@ -16,7 +16,7 @@ use crate::config::model::{Config, Role};
 use crate::runtime::snapshot::Snapshot;
 use crate::server::admin::api::session as api;
 use crate::server::admin::remote::{self, Asked};
-use crate::server::admin::{BASE, Caller, How, Refusal, who};
+use crate::server::admin::{BASE, Caller, How, Refusal, params, who};
 use crate::server::login::{Begun, Session, cookie, password};
 use crate::server::{Gateway, body};
 
@@ -130,14 +130,7 @@ async fn credentials<B: Buf>(
         ),
         _ => Refusal::mistake(error.message),
     })?;
-    let read: Result<api::Credentials, _> = serde_json::from_slice(&body);
-    // The parser's own words may hold what it read.
-    let given = read.map_err(|_| {
-        Refusal::field(
-            "password",
-            "expected `{\"password\": \"...\", \"remember\": true or false}`",
-        )
-    })?;
+    let given: api::Credentials = params::object(&body)?;
     let secret = Secret::new(given.password);
     match secret.expose().len() {
         0 => Err(Refusal::field("password", "the password is empty")),

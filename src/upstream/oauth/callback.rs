@@ -35,9 +35,12 @@ pub enum CallbackError {
 /// See [`CallbackError`].
 pub fn parse_callback(pasted: &str, state: &str) -> Result<Secret, CallbackError> {
     let text = pasted.trim().trim_matches(['"', '\'', '<', '>', '`']);
-    let text = text.split_whitespace().next().unwrap_or_default();
+    let mut words = text.split_whitespace();
+    let text = words.next().unwrap_or_default();
     match query_of(text) {
         Some(query) => code_of_query(query, state),
+        // A code is one word: several are a sentence.
+        None if words.next().is_some() => Err(CallbackError::Unreadable),
         None => bare_code(text),
     }
 }

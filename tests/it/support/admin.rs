@@ -43,6 +43,11 @@ pub(crate) fn with_writer(setup: Setup) -> Setup {
     setup.at(&path, "sha256", digest).at(&path, "role", "write")
 }
 
+/// A request with the token that may change things.
+pub(crate) fn signed(request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+    request.bearer_auth(WRITER)
+}
+
 async fn told(request: reqwest::RequestBuilder) -> Told {
     let response = request.bearer_auth(WRITER).send().await.unwrap();
     let status = response.status();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::base::id::AccountId;
 use crate::base::secret::Secret;
 use crate::config::edit::{Intent, Literal, Section};
 use crate::config::model::{Config, Kind};
@@ -62,7 +63,7 @@ fn told(text: Option<&String>) -> Option<&str> {
 impl<'g> Desk<'g> {
     pub(super) fn new(gateway: &'g Gateway) -> Self {
         let config = Arc::clone(&gateway.dispatcher.runtime.snapshot().config);
-        let names = Names::with(config.accounts.keys().map(|id| id.as_str()));
+        let names = Names::with(config.accounts.keys().map(AccountId::as_str));
         let known = config.accounts.iter().filter_map(|(id, account)| {
             let email = account.email.as_ref()?.to_lowercase();
             let upstream = account.upstream.as_str().to_owned();
@@ -293,7 +294,7 @@ fn bad_name(name: &str) -> Option<String> {
     Some(format!("an account can't be named so: {why}"))
 }
 
-fn bad_email(email: &str) -> Option<&'static str> {
+pub(super) fn bad_email(email: &str) -> Option<&'static str> {
     let parts = email.split_once('@');
     let whole = parts.is_some_and(|(local, host)| !local.is_empty() && !host.is_empty());
     let odd = |c: char| c.is_whitespace() || c.is_control();

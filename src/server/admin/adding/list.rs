@@ -93,12 +93,11 @@ fn records(text: &str) -> Result<Vec<Vec<String>>, usize> {
     let (mut rest, mut line) = (text, 1);
     loop {
         let trimmed = rest.trim_start_matches([' ', '\t']);
-        let (cell, end) = match trimmed.strip_prefix('"') {
-            Some(quoted) => quoted_cell(quoted).ok_or(line)?,
-            None => {
-                let end = trimmed.find([',', '\n']).unwrap_or(trimmed.len());
-                (trimmed[..end].trim().to_owned(), &trimmed[end..])
-            }
+        let (cell, end) = if let Some(quoted) = trimmed.strip_prefix('"') {
+            quoted_cell(quoted).ok_or(line)?
+        } else {
+            let end = trimmed.find([',', '\n']).unwrap_or(trimmed.len());
+            (trimmed[..end].trim().to_owned(), &trimmed[end..])
         };
         line += rest[..rest.len() - end.len()].matches('\n').count();
         record.push(cell);
@@ -127,16 +126,13 @@ fn quoted_cell(text: &str) -> Option<(String, &str)> {
     loop {
         let (inside, after) = rest.split_once('"')?;
         cell.push_str(inside);
-        match after.strip_prefix('"') {
-            Some(more) => {
-                cell.push('"');
-                rest = more;
-            }
-            None => {
-                let end = after.trim_start_matches([' ', '\t', '\r']);
-                let ends = end.is_empty() || end.starts_with([',', '\n']);
-                return ends.then(|| (cell.trim().to_owned(), end));
-            }
+        if let Some(more) = after.strip_prefix('"') {
+            cell.push('"');
+            rest = more;
+        } else {
+            let end = after.trim_start_matches([' ', '\t', '\r']);
+            let ends = end.is_empty() || end.starts_with([',', '\n']);
+            return ends.then(|| (cell.trim().to_owned(), end));
         }
     }
 }

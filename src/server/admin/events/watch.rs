@@ -107,14 +107,15 @@ async fn run(
             return;
         }
         n = n.wrapping_add(1);
+        let files = n.is_multiple_of(FILES);
+        let pool = changed(&mut swaps) || files || n.is_multiple_of(POOL);
         let due = Due {
             rows: changed(&mut logged),
             jobs: changed(&mut jobs),
-            files: n.is_multiple_of(FILES),
-            pool: changed(&mut swaps) || n.is_multiple_of(POOL),
+            pool: pool.then_some(files),
             live: n.is_multiple_of(LIVE),
         };
-        if !(due.rows || due.jobs || due.pool || due.live) {
+        if !(due.rows || due.jobs || due.pool.is_some() || due.live) {
             continue;
         }
         let own = Arc::clone(&gateway);
@@ -141,16 +142,16 @@ fn changed(watch: &mut watch::Receiver<()>) -> bool {
 struct Due {
     rows: bool,
     jobs: bool,
-    files: bool,
-    pool: bool,
+    /// Accounts, and whether the files too.
+    pool: Option<bool>,
     live: bool,
 }
 
 impl Seen {
     fn look(&mut self, gateway: &Gateway, due: Due) {
         let hub = &gateway.shared.events;
-        if due.pool || due.files {
-            for event in self.pool(gateway, due.files) {
+        if let Some(files) = due.pool {
+            for event in self.pool(gateway, files) {
                 hub.tell(&event);
             }
         }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::base::id::KeyId;
 use crate::base::key;
 use crate::config::edit::{Intent, Literal, Section};
 use crate::config::names::Names;
@@ -37,7 +38,7 @@ pub(in crate::server::admin) fn add(gateway: &Gateway, params: &Params) -> Resul
     let label = wanted.label.trim();
     let name = match wanted.name.as_deref().map(str::trim) {
         Some(name) if !name.is_empty() => name.to_owned(),
-        _ => Names::with(config.keys.keys().map(|id| id.as_str())).take(label, "key"),
+        _ => Names::with(config.keys.keys().map(KeyId::as_str)).take(label, "key"),
     };
     if label != name {
         values.insert(0, ("name", label.into()));

@@ -36,7 +36,7 @@ impl Step {
     pub(super) fn for_length(ms: i64) -> Self {
         match ms {
             ..=43_200_000 => Self::Quarter,
-            ..=604_800_000 => Self::Hour,
+            43_200_001..=604_800_000 => Self::Hour,
             _ => Self::Day,
         }
     }
