@@ -10,7 +10,7 @@ interface Source<Filter, Page, Row> {
   key: QueryKey;
   filter: Readonly<Ref<Filter>>;
   ask: (query: Filter & { offset?: number; limit?: number }, signal?: AbortSignal) => Promise<Page>;
-  rows: (page: Page) => readonly Row[];
+  rows: (page: Page) => Row[];
   name: (row: Row) => string;
 }
 
