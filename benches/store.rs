@@ -6,6 +6,8 @@
 
 #[path = "shared/no_keys.rs"]
 mod no_keys;
+#[path = "shared/rows.rs"]
+mod rows;
 
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -15,106 +17,24 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::no_keys::NoKeys;
-use agp::base::error::{Error, ErrorKind};
-use agp::base::id::{Dialect, RequestId};
+use self::rows::{Crowd, Luck, row};
 use agp::base::time::Timestamp;
-use agp::store::{
-    Cursor, Filter, LogPage, LogRecord, Options, Retention, RollUp, StatusFilter, Store, TryRecord,
-    Verdict,
-};
+use agp::store::{Cursor, Filter, LogPage, Options, Retention, RollUp, StatusFilter, Store};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 /// Tells a child what it is for.
 const STEP: &str = "AGP_STEP";
 const DAYS: u64 = 30;
-const MODELS: u64 = 20;
-const ACCOUNTS: u64 = 50;
-const KEYS: u64 = 200;
+const CROWD: Crowd = Crowd {
+    models: 20,
+    accounts: 50,
+    keys: 200,
+};
 /// Rows of a page.
 const PAGE: usize = 50;
 /// How often each look is taken.
 const LOOKS: usize = 9;
-
-/// Numbers that look random and are the same in every run.
-struct Luck(u64);
-
-impl Luck {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % n
-    }
-
-    /// Small numbers often, large ones rarely.
-    fn skewed(&mut self, n: u64) -> u64 {
-        let (a, b) = (self.below(n), self.below(n));
-        a * b * self.below(n) / (n * n)
-    }
-}
-
-fn row(at: Timestamp, luck: &mut Luck) -> LogRecord {
-    let began = u128::from(at.as_millis().unsigned_abs());
-    let id = began << 80 | u128::from(luck.0) << 16 | u128::from(luck.below(1 << 16));
-    let model = luck.skewed(MODELS);
-    // The rarest model is served by the first half of the accounts only.
-    let accounts = if model + 1 == MODELS {
-        ACCOUNTS / 2
-    } else {
-        ACCOUNTS
-    };
-    let account = luck.skewed(accounts);
-    let mut record = LogRecord::new(RequestId::from_u128(id), at, Dialect::OpenAiChat);
-    record.key = Some(format!("team-{:03}", luck.skewed(KEYS)).into());
-    record.requested = format!("model-{model:02}");
-    record.model = Some(record.requested.clone().into());
-    record.upstream = Some("google".into());
-    record.account = Some(format!("account-{account:02}").into());
-    record.upstream_model = Some(format!("upstream-model-{model:02}"));
-    record.stream = luck.below(3) > 0;
-    record.stop = Some("end".into());
-    record.latency_ms = 300 + luck.below(9000);
-    record.first_token_ms = Some(200 + luck.below(800));
-    record.usage.input = Some(luck.below(20_000));
-    record.usage.cache_read = Some(luck.below(5000));
-    record.usage.output = Some(luck.below(3000));
-    record.usage.reasoning = Some(luck.below(1000));
-    record.verdicts = (0..3)
-        .map(|n| Verdict {
-            account: format!("account-{:02}", (account + n) % ACCOUNTS).into(),
-            text: if n == 0 { "chosen" } else { "not drawn" }.into(),
-        })
-        .collect();
-    let (status, kind) = match luck.below(1000) {
-        0..940 => (200, None),
-        940..975 => (429, Some(ErrorKind::RateLimited)),
-        975..990 => (400, Some(ErrorKind::BadRequest)),
-        990..998 => (503, Some(ErrorKind::Overloaded)),
-        _ => (502, Some(ErrorKind::UpstreamFailed)),
-    };
-    record.status = status;
-    record.error = kind.map(|kind| (&Error::new(kind, "a sentence about what went wrong")).into());
-    let tries = 1 + u16::from(status != 200 || luck.below(20) == 0);
-    for n in 1..=tries {
-        let failed = n < tries || status != 200;
-        record.tries.push(TryRecord {
-            n,
-            upstream: "google".into(),
-            account: format!("account-{:02}", (account + u64::from(tries - n)) % ACCOUNTS).into(),
-            model: format!("upstream-model-{model:02}"),
-            host: "https://upstream.example.com".to_owned(),
-            status: Some(if failed { 429 } else { 200 }),
-            class: failed.then(|| "rate_limited".into()),
-            latency_ms: 300,
-            first_byte_ms: Some(150),
-            detail: String::new(),
-            start_ms: None,
-        });
-    }
-    record
-}
 
 fn options(rows: u64) -> Options {
     Options {
@@ -142,7 +62,7 @@ async fn fill(folder: &Path, rows: u64) -> Outcome<()> {
     let first = Timestamp::now().as_millis() - i64::try_from(span)?;
     for n in 0..rows {
         let at = first + i64::try_from(u128::from(span) * u128::from(n) / u128::from(rows))?;
-        store.log(row(Timestamp(at), &mut luck));
+        store.log(row(Timestamp(at), &mut luck, CROWD));
         if n % 8192 == 0 {
             store.flush().await?;
         }

@@ -10,6 +10,10 @@ const GATEWAY = process.env["AGP_URL"] ?? "http://127.0.0.1:8088";
 // The gateway checks Host and Origin: both are made its own on the way.
 const forward = { target: GATEWAY, changeOrigin: true, headers: { origin: GATEWAY } };
 
+// Packages, and parts of them, that only some views use.
+const SOME = ["chart\\.js/", "@kurkle/", "@tanstack/(vue-virtual|virtual-core)/", "reka-ui/dist/(AlertDialog|Combobox|Listbox|RadioGroup|Switch|Tabs|TagsInput)/"];
+const EVERYWHERE = new RegExp(`/node_modules/(?!${SOME.join("|")})`);
+
 export default defineConfig({
   plugins: [vue(), early(), compressed()],
   resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
@@ -30,10 +34,13 @@ export default defineConfig({
     // Every browser of the target preloads by itself.
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    // For `npm run size`.
+    manifest: true,
     rolldownOptions: {
       output: {
-        // What changes seldom stays in the browser's cache over releases. Chart.js comes with the first chart.
-        codeSplitting: { groups: [{ name: "vendor", test: /node_modules[\\/](?!chart\.js|@kurkle)/ }] },
+        // What every view needs and changes seldom is one chunk that stays in the browser's cache over releases. The rest comes
+        // with the views that use it, Chart.js with the first chart.
+        codeSplitting: { groups: [{ name: "vendor", test: EVERYWHERE }] },
       },
     },
   },

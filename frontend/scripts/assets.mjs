@@ -1,6 +1,6 @@
 // Vite plugins of this build: the early script as an asset of its own, and compressed siblings of every text asset.
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
@@ -32,7 +32,10 @@ function name() {
   return `assets/early-${createHash("sha256").update(source()).digest("base64url").slice(0, 8)}.js`;
 }
 
-/** X.br and X.gz beside each text file X, once the build is written. */
+/** Where the build's manifest is kept: it is no part of the panel. */
+export const MANIFEST = new URL("../node_modules/.manifest.json", import.meta.url);
+
+/** X.br and X.gz beside each text file X, once the build is written; the manifest is put aside. */
 export function compressed() {
   let folder = "dist";
   return {
@@ -42,6 +45,8 @@ export function compressed() {
       folder = join(config.root, config.build.outDir);
     },
     closeBundle() {
+      renameSync(join(folder, ".vite/manifest.json"), MANIFEST);
+      rmdirSync(join(folder, ".vite"));
       for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
         if (!entry.isFile() || !TEXT.test(entry.name)) continue;
         const path = join(entry.parentPath, entry.name);

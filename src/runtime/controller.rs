@@ -29,7 +29,7 @@ pub use edit::{Ask, Done, NotDone};
 pub use files::{Places, Read, Unreadable, environment, read, wire};
 pub use history::{Beginning, By, begin};
 pub use journal::mend;
-pub use outcome::{Drift, Outcome, Reload, drift, waits_for_restart};
+pub use outcome::{Drift, Outcome, Reload, drift, drift_of, waits_for_restart};
 pub use rollback::{Prepared, Rollback, Target, between, prepare, risky, texts};
 
 use history::{Cause, Entry};

@@ -16,6 +16,7 @@ mod jobs;
 mod keys;
 mod logs;
 mod models;
+mod names;
 pub mod oauth;
 pub mod openapi;
 mod operation;
@@ -58,6 +59,9 @@ pub use who::still_allowed;
 #[derive(Default)]
 pub struct Shared {
     day: accounts::list::Day,
+    windows: usage::window::Windows,
+    names: names::Names,
+    files: configuration::Known,
     jobs: jobs::Jobs,
     events: events::hub::Hub,
 }

@@ -67,6 +67,13 @@ impl Histogram {
         }
         self.sum_ms = self.sum_ms.saturating_add(other.sum_ms);
     }
+
+    fn remove(&mut self, other: &Self) {
+        for (mine, theirs) in self.counts.iter_mut().zip(&other.counts) {
+            *mine = mine.saturating_sub(*theirs);
+        }
+        self.sum_ms = self.sum_ms.saturating_sub(other.sum_ms);
+    }
 }
 
 /// The sums of one bucket.
@@ -145,6 +152,28 @@ impl UsageSums {
         self.latency.merge(&other.latency);
         self.first_token.merge(&other.first_token);
         self.cost = self.cost.saturating_add(other.cost);
+    }
+
+    /// Takes a bucket out that was merged before.
+    pub fn remove(&mut self, other: &Self) {
+        self.requests = self.requests.saturating_sub(other.requests);
+        for (mine, theirs) in [
+            (&mut self.errors, &other.errors),
+            (&mut self.client_errors, &other.client_errors),
+        ] {
+            mine.retain(|kind, n| {
+                *n = n.saturating_sub(theirs.get(kind).copied().unwrap_or_default());
+                *n > 0
+            });
+        }
+        self.input = self.input.saturating_sub(other.input);
+        self.cached = self.cached.saturating_sub(other.cached);
+        self.cache_write = self.cache_write.saturating_sub(other.cache_write);
+        self.output = self.output.saturating_sub(other.output);
+        self.reasoning = self.reasoning.saturating_sub(other.reasoning);
+        self.latency.remove(&other.latency);
+        self.first_token.remove(&other.first_token);
+        self.cost = self.cost.saturating_sub(other.cost);
     }
 }
 

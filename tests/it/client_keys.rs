@@ -72,7 +72,11 @@ async fn a_key_is_made_shown_once_and_opens() {
     );
     assert_eq!(told["expires"], "2999-12-31T00:00:00Z");
     let team = named(&list["groups"], "team");
-    assert_eq!(team["keys"], json!(["ci-runners"]));
+    let member = json!({ "name": "ci-runners", "label": "CI Runners" });
+    assert_eq!(
+        (&team["members"], &team["keys"]),
+        (&json!(1), &json!([member]))
+    );
     assert_eq!(team["uses"][0]["used"], 1.0);
     let main = named(&list["keys"], "main");
     assert_eq!(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::base::time::Timestamp;
 use crate::config::diagnostic::Code;
 use crate::config::model::Config;
-use crate::config::source::Files;
+use crate::config::source::{Files, Revision};
 use crate::runtime::snapshot::Snapshot;
 use crate::store::GenerationRecord;
 
@@ -79,7 +79,11 @@ impl Drift {
 
 /// Compares the files as they are now with what runs. Reads them: not for a thread that serves.
 pub fn drift(reload: &Reload, running: &Snapshot) -> Option<Drift> {
-    let now = Files::read(&reload.root).revision();
+    drift_of(Files::read(&reload.root).revision(), reload, running)
+}
+
+/// The same of files that were read already.
+pub fn drift_of(now: Revision, reload: &Reload, running: &Snapshot) -> Option<Drift> {
     if now.0 == running.revision && reload.errors.is_empty() {
         None
     } else if !reload.errors.is_empty() {

@@ -1,15 +1,18 @@
 //! `config show` and `config settings`: the files, what is found in them, and every value in force.
 
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 use serde_json::Value;
 use toml::Value as Toml;
 
 use crate::base::id::hex;
 use crate::config::diagnostic::{Diagnostic, Span};
 use crate::config::edit::{below, diff, texts};
-use crate::config::effective::{self, Source as From};
-use crate::config::source::{Files, Position};
+use crate::config::effective::Source as From;
+use crate::config::source::{Files, Position, Revision};
 use crate::config::{self};
-use crate::runtime::controller::{Drift, drift, waits_for_restart};
+use crate::runtime::controller::{Drift, drift_of, waits_for_restart};
 use crate::server::Gateway;
 use crate::server::admin::api::configuration::{
     ConfigFile, Configuration, Finding, Setting, Settings, Source,
@@ -17,31 +20,72 @@ use crate::server::admin::api::configuration::{
 use crate::server::admin::edits::{joined, value};
 use crate::server::admin::{Params, Refusal, history};
 
+/// What was found for so long may be told again of the same files: some findings change with the days.
+const FRESH: Duration = Duration::from_mins(10);
+/// No more settings than this are kept.
+const KEPT: usize = 10_000;
+
+/// What was made of the files last, by their revision: of large files that takes a while.
+#[derive(Default)]
+pub(in crate::server) struct Known {
+    shown: Mutex<Option<(Revision, Instant, Shown)>>,
+    settings: Mutex<Option<(SettingsOf, Instant, Vec<Setting>)>>,
+}
+
+/// The files' revision, that of those in force, and what was asked for.
+type SettingsOf = (Revision, [u8; 32], String, String);
+
+/// The files as they are shown, and what is found in them.
+#[derive(Clone)]
+struct Shown {
+    files: Vec<ConfigFile>,
+    findings: Vec<Finding>,
+}
+
+impl Known {
+    fn shown(&self, files: &Files, revision: Revision) -> Shown {
+        let mut known = self.shown.lock();
+        if let Some((_, _, shown)) = known
+            .as_ref()
+            .filter(|(of, at, _)| *of == revision && at.elapsed() < FRESH)
+        {
+            return shown.clone();
+        }
+        let loaded = config::load(files, config::environment().into_iter());
+        let texts = texts(files).into_iter().map(|file| ConfigFile {
+            path: file.path.display().to_string(),
+            text: file.text,
+        });
+        let findings = loaded.diagnostics.iter();
+        let shown = Shown {
+            files: texts.collect(),
+            findings: findings.map(|found| finding(files, found)).collect(),
+        };
+        *known = Some((revision, Instant::now(), shown.clone()));
+        shown
+    }
+}
+
 pub(super) fn show(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
     let runtime = &gateway.dispatcher.runtime;
     let (snapshot, reload) = (runtime.snapshot(), runtime.reload.lock().clone());
     let files = Files::read(&reload.root);
-    let loaded = config::load(&files, config::environment().into_iter());
-    let same = files.revision().0 == snapshot.revision;
+    let revision = files.revision();
+    let same = revision.0 == snapshot.revision;
     let running = (!same).then(|| history::files(gateway, snapshot.generation));
     let drifted = running.and_then(Result::ok);
     let drifted = drifted.map(|running| joined(&diff(&running, &files)));
-    let shown = texts(&files).into_iter().map(|file| ConfigFile {
-        path: file.path.display().to_string(),
-        text: file.text,
-    });
+    let Shown { files, findings } = gateway.shared.files.shown(&files, revision);
     value(Configuration {
-        revision: files.revision().to_string(),
+        revision: revision.to_string(),
         generation: snapshot.generation,
         running: hex(&snapshot.revision),
-        differs: drift(&reload, &snapshot).map(|why| Drift::as_str(why).to_owned()),
+        differs: drift_of(revision, &reload, &snapshot).map(|why| Drift::as_str(why).to_owned()),
         drift: drifted.unwrap_or_default(),
         errors: reload.errors,
         write_back: snapshot.config.admin.write_back,
-        files: shown.collect(),
-        findings: (loaded.diagnostics.iter())
-            .map(|found| finding(&files, found))
-            .collect(),
+        files,
+        findings,
         locked: snapshot.config.locked.clone(),
         after_restart: reload.restart,
     })
@@ -77,44 +121,80 @@ fn finding(files: &Files, found: &Diagnostic) -> Finding {
     }
 }
 
-pub(super) fn settings(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
+pub(super) fn settings(gateway: &Gateway, params: &Params) -> Result<Value, Refusal> {
     let runtime = &gateway.dispatcher.runtime;
     let (snapshot, root) = (runtime.snapshot(), history::root(gateway));
     let now = Files::read(&root);
-    let env = || config::environment().into_iter();
-    let running = if now.revision().0 == snapshot.revision {
-        None
+    let revision = now.revision();
+    let wanted = |name| params.get(name).unwrap_or_default().to_owned();
+    let of = (
+        revision,
+        snapshot.revision,
+        wanted("under"),
+        wanted("without"),
+    );
+    let mut known = gateway.shared.files.settings.lock();
+    let same = |(was, at, _): &&(SettingsOf, Instant, _)| *was == of && at.elapsed() < FRESH;
+    let settings = if let Some((_, _, settings)) = known.as_ref().filter(same) {
+        settings.clone()
     } else {
-        history::files(gateway, snapshot.generation).ok()
-    };
-    let files = running.as_ref().unwrap_or(&now);
-    let (_, found) = config::effective(files, env());
-    let folder = files.root().map(|root| root.folder().to_owned());
-    let setting = |setting: effective::Setting| {
-        let path = setting.path();
-        Setting {
-            value: json(&setting.value),
-            source: match setting.source {
-                From::Default => Source::Default,
-                From::File { path, line } => {
-                    let path = below(&path, folder.as_deref().unwrap_or(&path));
-                    Source::File {
-                        path: path.display().to_string(),
-                        line: line as u64,
-                    }
-                }
-                From::Variable(name) => Source::Variable { name },
-            },
-            in_effect: setting.in_effect,
-            restart: waits_for_restart(&path),
-            secret: setting.secret,
-            path: setting.keys,
+        let running = if revision.0 == snapshot.revision {
+            None
+        } else {
+            history::files(gateway, snapshot.generation).ok()
+        };
+        let settings = in_force(running.as_ref().unwrap_or(&now), &of.2, &of.3);
+        if settings.len() <= KEPT {
+            *known = Some((of, Instant::now(), settings.clone()));
         }
+        settings
     };
+    drop(known);
     value(Settings {
-        revision: now.revision().to_string(),
-        settings: found.into_iter().map(setting).collect(),
+        revision: revision.to_string(),
+        settings,
     })
+}
+
+/// The values in force by these files: those under a key, and without those of some sections.
+fn in_force(files: &Files, under: &str, without: &str) -> Vec<Setting> {
+    let (_, found) = config::effective(files, config::environment().into_iter());
+    let folder = files.root().map(|root| root.folder().to_owned());
+    let keys = |text: &str| text.split(',').map(str::trim).map(str::to_owned);
+    let under: Vec<String> = keys(under).filter(|key| !key.is_empty()).collect();
+    let without: Vec<String> = keys(without).collect();
+    let wanted = found.into_iter().filter(|setting| {
+        let first = setting.keys.first().map_or("", String::as_str);
+        let second = setting.keys.get(1).map(String::as_str);
+        let is = |key: &String| match key.split_once('.') {
+            Some((section, entry)) => section == first && Some(entry) == second,
+            None => key == first,
+        };
+        (under.is_empty() || under.iter().any(is)) && !without.iter().any(is)
+    });
+    wanted
+        .map(|setting| {
+            let path = setting.path();
+            Setting {
+                value: json(&setting.value),
+                source: match setting.source {
+                    From::Default => Source::Default,
+                    From::File { path, line } => {
+                        let path = below(&path, folder.as_deref().unwrap_or(&path));
+                        Source::File {
+                            path: path.display().to_string(),
+                            line: line as u64,
+                        }
+                    }
+                    From::Variable(name) => Source::Variable { name },
+                },
+                in_effect: setting.in_effect,
+                restart: waits_for_restart(&path),
+                secret: setting.secret,
+                path: setting.keys,
+            }
+        })
+        .collect()
 }
 
 /// As JSON has it; a date is a text.

@@ -18,7 +18,7 @@ use crate::server::admin::api::keys::{GroupUses, KeyUsage, KeyUses, LimitUse};
 use crate::server::admin::edits::value;
 use crate::server::admin::{Params, Refusal};
 
-pub(super) use list::list;
+pub(super) use list::{SORTS, STATES, list};
 pub(super) use make::add;
 pub use sums::KeySums;
 

@@ -10,9 +10,9 @@ use crate::base::id::RequestId;
 use crate::base::time::Timestamp;
 use crate::base::units::parse_duration;
 use crate::server::Gateway;
-use crate::server::admin::api::logs::{Bodies, KeptBody, LogNames, LogPage};
+use crate::server::admin::api::logs::{Bodies, KeptBody, LogPage};
 use crate::server::admin::{Params, Refusal, explain, told};
-use crate::store::{BodyPart, Cursor, Filter, RollUp, StatusFilter, StoreError};
+use crate::store::{BodyPart, Cursor, Filter, StatusFilter, StoreError};
 
 /// Rows where no number is asked for.
 const ROWS: usize = 50;
@@ -20,10 +20,6 @@ const ROWS: usize = 50;
 const WORK: Duration = Duration::from_millis(500);
 /// Characters of a request's id.
 const ID: usize = 26;
-/// Names are those of this time.
-const NAMES_OF: Duration = Duration::from_hours(30 * 24);
-/// As far as so many sums of quarter hours tell, which takes a tenth of a second.
-const LOOKED_AT: usize = 200_000;
 
 /// Newest first; `next` is what to give as `before` for the rows that follow, null where there are none.
 pub(super) fn logs(gateway: &Gateway, params: &Params) -> Result<Value, Refusal> {
@@ -146,27 +142,6 @@ pub(super) fn body(gateway: &Gateway, params: &Params) -> Result<Value, Refusal>
         id: id.to_string(),
         request: part(found.request),
         answer: part(found.answer),
-    })
-}
-
-/// The names that the log can be filtered by.
-pub(super) fn names(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
-    let runtime = &gateway.dispatcher.runtime;
-    let snapshot = runtime.snapshot();
-    let config = &snapshot.config;
-    let from = Timestamp::now().minus(NAMES_OF);
-    let seen = |kind| runtime.store.usage_names(kind, from, LOOKED_AT);
-    let seen = |kind| seen(kind).map_err(|e| unavailable(&e));
-    let mut models = seen(RollUp::Model)?;
-    models.extend(config.models.keys().cloned());
-    let mut accounts = seen(RollUp::Account)?;
-    accounts.extend(config.accounts.keys().map(ToString::to_string));
-    let mut keys = seen(RollUp::Key)?;
-    keys.extend(config.keys.keys().map(ToString::to_string));
-    told(&LogNames {
-        models: models.into_iter().collect(),
-        accounts: accounts.into_iter().collect(),
-        keys: keys.into_iter().collect(),
     })
 }
 

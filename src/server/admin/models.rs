@@ -21,6 +21,8 @@ use crate::server::admin::{Params, Refusal};
 use crate::store::RollUp;
 use crate::wire::ModelInfo;
 
+/// Keys that are named of those that may use a model.
+const NAMED: usize = 100;
 /// What is counted as lately.
 const LATELY: Duration = Duration::from_hours(24);
 
@@ -45,10 +47,16 @@ pub(super) fn list(gateway: &Gateway, params: &Params) -> Result<Value, Refusal>
     });
     let models = listed
         .map(|(info, route)| {
-            let may = keys.iter().filter(|key| Snapshot::shows(key, info, route));
-            let may = may.map(|key| key.id.as_str().to_owned()).collect();
+            let (mut count, mut may) = (0, Vec::new());
+            for key in keys.iter().filter(|key| Snapshot::shows(key, info, route)) {
+                count += 1;
+                if may.len() < NAMED {
+                    may.push(key.id.as_str().to_owned());
+                }
+            }
             let (requests, tokens) = used.get(&info.id).copied().unwrap_or_default();
             Model {
+                key_count: count,
                 keys: may,
                 requests,
                 tokens,
@@ -121,6 +129,7 @@ fn described(snapshot: &Snapshot, info: &ModelInfo, route: &Route, now: Timestam
         context: info.context,
         max_output: info.max_output,
         price,
+        key_count: 0,
         keys: Vec::new(),
         requests: 0,
         tokens: 0,

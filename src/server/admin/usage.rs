@@ -3,6 +3,7 @@
 
 pub(super) mod steps;
 pub(super) mod sums;
+pub(super) mod window;
 
 use std::collections::HashMap;
 
@@ -40,7 +41,8 @@ pub(super) fn usage(gateway: &Gateway, params: &Params) -> Result<Value, Refusal
     let runtime = &gateway.dispatcher.runtime;
     let snapshot = runtime.snapshot();
     let zone = &snapshot.config.admin.time_zone;
-    let wish = Wish::of(params, Timestamp::now(), zone)?;
+    let now = Timestamp::now();
+    let wish = Wish::of(params, now, zone)?;
     let begins = wish.step.begins(wish.from, wish.to, zone, POINTS);
     if begins.len() > POINTS {
         let message = format!(
@@ -53,8 +55,9 @@ pub(super) fn usage(gateway: &Gateway, params: &Params) -> Result<Value, Refusal
     let buckets = read(wish.from, wish.to)?;
     let length = wish.to.since(wish.from);
     let before = read(wish.from.minus(length), wish.from)?;
-    let names = store
-        .usage_totals(wish.by, wish.from, wish.to)
+    let windows = &gateway.shared.windows;
+    let names = windows
+        .totals(store, wish.by, (wish.from, wish.to), now)
         .map_err(|e| unavailable(&e))?;
     told(&Usage {
         since: wish.from.to_string(),

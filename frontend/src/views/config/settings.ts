@@ -7,7 +7,11 @@ import type { JsonSchema } from "./schema";
 
 export function useSettings() {
   const { api, call } = useApi();
-  return useQuery({ queryKey: ["config", "settings"], queryFn: () => call(api.GET("/config/settings")) });
+  // Of accounts and keys there may be thousands; they have views of their own.
+  return useQuery({
+    queryKey: ["config", "settings"],
+    queryFn: ({ signal }) => call(api.GET("/config/settings", { signal, params: { query: { without: "accounts,keys" } } })),
+  });
 }
 
 /** Changes only with the gateway's version. */

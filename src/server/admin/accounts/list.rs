@@ -99,14 +99,14 @@ struct Row<'a> {
 
 /// What rows are sorted by. What is not known comes last, whichever way is sorted.
 #[derive(Debug, Clone, PartialEq)]
-enum Key {
+pub(in crate::server::admin) enum Key {
     Number(f64),
     Text(String),
     Nothing,
 }
 
 impl Key {
-    fn compare(&self, other: &Self, descending: bool) -> Ordering {
+    pub(in crate::server::admin) fn compare(&self, other: &Self, descending: bool) -> Ordering {
         let order = match (self, other) {
             (Self::Number(a), Self::Number(b)) => a.total_cmp(b),
             (Self::Text(a), Self::Text(b)) => a.cmp(b),
@@ -292,7 +292,7 @@ fn sort(
     clippy::cast_precision_loss,
     reason = "what is sorted by need not be exact to the 16th digit"
 )]
-fn number(n: u64) -> Key {
+pub(in crate::server::admin) fn number(n: u64) -> Key {
     Key::Number(n as f64)
 }
 

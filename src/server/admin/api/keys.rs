@@ -109,15 +109,30 @@ pub struct Group {
     pub limits: Limits,
     /// How much of them is used.
     pub uses: Vec<LimitUse>,
-    /// The keys in it.
-    pub keys: Vec<String>,
+    /// How many keys are in it.
+    pub members: u64,
+    /// The keys in it, the first hundred by name.
+    pub keys: Vec<Member>,
 }
 
-/// All client keys and groups.
+/// A key of a group.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Member {
+    /// Its table's name.
+    pub name: String,
+    /// Its name for people.
+    pub label: String,
+}
+
+/// Client keys, all or a page of them, and all groups.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct KeyList {
-    /// The keys, by name.
+    /// The keys that were asked for, sorted.
     pub keys: Vec<Key>,
+    /// How many keys there are in the file.
+    pub total: u64,
+    /// How many of them the filters let through.
+    pub matched: u64,
     /// The groups, by name.
     pub groups: Vec<Group>,
 }

@@ -55,7 +55,9 @@ pub struct Model {
     pub max_output: Option<u64>,
     /// What its tokens cost.
     pub price: Option<Price>,
-    /// The keys that may use it, by table name.
+    /// How many keys may use it.
+    pub key_count: u64,
+    /// Those keys, the first hundred by table name.
     pub keys: Vec<String>,
     /// Requests of the last 24 hours.
     pub requests: u64,

@@ -19,6 +19,13 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "/config/settings",
         configuration::settings,
     )
+    .asks(&[
+        Query::text(
+            "under",
+            "only those of these sections or entries, such as upstreams,accounts.alice",
+        ),
+        Query::text("without", "not those of these sections or entries"),
+    ])
     .does("every value in force and where it came from"),
     Operation::get::<Value>("config schema", "/config/schema", |_, _| {
         Ok(crate::config::schema::value().clone())

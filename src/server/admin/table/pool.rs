@@ -84,7 +84,21 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::post::<Job>("job cancel", "/jobs/{id}/cancel", jobs::cancel)
         .does("begin no more parts of long work"),
     Operation::get::<KeyList>("key list", "/keys", keys::list)
-        .does("client keys and groups with their limits and what is used of them"),
+        .asks(&[
+            Query::text("q", "part of a name, label, group or digest"),
+            Query::text("name", "only the key of this name"),
+            Query::choice("state", keys::STATES, "only those in this state"),
+            Query::text("group", "only those of this group"),
+            Query::choice("sort", keys::SORTS, "by what; name where none is given"),
+            Query::flag("desc", "the last first"),
+            Query {
+                name: "offset",
+                takes: crate::server::admin::Takes::Number(0, 1_000_000),
+                summary: "how many to leave out at the begin",
+            },
+            Query::number("limit", 1000, "how many to give; all where none is given"),
+        ])
+        .does("client keys, all or a page of them, and groups, with their limits and what is used of them"),
     Operation::edit::<MadeKey>("key add", "/keys", keys::add)
         .takes::<NewKey>()
         .does("make a client key; its answer is the only place where the key is ever shown"),

@@ -7,7 +7,9 @@ use crate::server::admin::api::playground::Play;
 use crate::server::admin::api::status::Status;
 use crate::server::admin::api::usage::Usage;
 use crate::server::admin::operation::{Operation, Query};
-use crate::server::admin::{events, explain, export, logs, overview, playground, status, usage};
+use crate::server::admin::{
+    events, explain, export, logs, names, overview, playground, status, usage,
+};
 use crate::store::MAX_PAGE;
 
 /// What the log can be filtered by.
@@ -64,7 +66,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             )
         ))
         .does("the requests of the log, newest first"),
-    Operation::get::<LogNames>("log names", "/request-names", logs::names)
+    Operation::get::<LogNames>("log names", "/request-names", names::names)
         .does("the names that the log can be filtered by"),
     Operation::other(
         "log export",

@@ -1,0 +1,89 @@
+// The rows that a filter lets through, a page at a time as they are scrolled to. Pages far from what is seen aren't asked anew
+// when rows change: with ten thousand of them that happens all the time.
+import { keepPreviousData, type QueryKey, useQueries } from "@tanstack/vue-query";
+import { computed, ref, shallowRef, type Ref, watch } from "vue";
+
+const SIZE = 100;
+
+interface Source<Filter, Page, Row> {
+  /** The begin of the queries' keys. */
+  key: QueryKey;
+  filter: Readonly<Ref<Filter>>;
+  ask: (query: Filter & { offset?: number; limit?: number }, signal?: AbortSignal) => Promise<Page>;
+  rows: (page: Page) => readonly Row[];
+  name: (row: Row) => string;
+}
+
+export function usePages<Filter extends object, Page extends { matched: number }, Row>({ key, filter, ask, rows: of, name }: Source<Filter, Page, Row>) {
+  const asked = ref(1);
+  const seen = ref<readonly [number, number]>([0, 0]);
+
+  // Before the queries see the new filter: it begins with its first page.
+  watch(
+    filter,
+    () => {
+      asked.value = 1;
+      seen.value = [0, 0];
+    },
+    { flush: "sync" },
+  );
+
+  const near = (page: number) => {
+    const [first, last] = seen.value;
+    return page >= Math.floor(first / SIZE) && page <= Math.floor(last / SIZE);
+  };
+  const pages = useQueries({
+    queries: computed(() =>
+      Array.from({ length: asked.value }, (_, page) => ({
+        queryKey: [...key, filter.value, page],
+        queryFn: ({ signal }: { signal: AbortSignal }) => ask({ ...filter.value, offset: page * SIZE, limit: SIZE }, signal),
+        // The last one is asked for because the table's end is near.
+        enabled: page === 0 || page === asked.value - 1 || near(page),
+        placeholderData: keepPreviousData,
+      })),
+    ),
+  });
+  const first = computed(() => pages.value[0]);
+
+  // While a new filter's first page is on its way, the last rows stay.
+  const kept = shallowRef<{ rows: Row[]; page: Page; at: number } | null>(null);
+  watch(
+    pages,
+    (now) => {
+      const [head] = now;
+      if (head?.data === undefined) return;
+      const byName = new Map<string, Row>();
+      // Between two answers a row may have moved to another page.
+      for (const { data } of now) for (const row of data ? of(data as Page) : []) if (!byName.has(name(row))) byName.set(name(row), row);
+      kept.value = { rows: [...byName.values()], page: head.data as Page, at: head.dataUpdatedAt };
+    },
+    { immediate: true },
+  );
+
+  const rows = computed(() => kept.value?.rows ?? []);
+  const page = computed(() => kept.value?.page ?? null);
+  const matched = computed(() => page.value?.matched ?? 0);
+
+  return {
+    rows,
+    /** The first page, with what it tells of all rows. */
+    page,
+    matched,
+    hasMore: computed(() => rows.value.length < matched.value && asked.value * SIZE < matched.value),
+    more: () => {
+      if (pages.value.every(({ isFetching, data }) => !isFetching || data !== undefined)) asked.value += 1;
+    },
+    range: (from: number, to: number) => (seen.value = [from, to]),
+    /** For `StateView`. */
+    query: computed(() => ({
+      isPending: kept.value === null,
+      isFetching: pages.value.some(({ isFetching }) => isFetching),
+      error: pages.value.find(({ error }) => error !== null)?.error ?? null,
+      dataUpdatedAt: kept.value?.at ?? 0,
+      refetch: () => void Promise.all(pages.value.filter(({ error }, i) => error !== null || i === 0).map((one) => one.refetch())),
+    })),
+    first,
+    /** All that the filter lets through, however many. */
+    everything: async () => of(await ask(filter.value)),
+  };
+}
