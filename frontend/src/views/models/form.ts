@@ -48,7 +48,8 @@ export function modelForm(model?: Model): ModelForm {
     max_output: model?.max_output ?? null,
     input: model?.price?.input ?? null,
     output: model?.price?.output ?? null,
-    cached_input: model?.price?.cached_input ?? null,
+    // Where the file gives none it costs as all input does, and goes on following that.
+    cached_input: model?.price && model.price.cached_input !== model.price.input ? model.price.cached_input : null,
   };
 }
 
