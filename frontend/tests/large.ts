@@ -75,7 +75,7 @@ async function filter(page: Page, what: string, act: () => Promise<unknown>, tex
     for (const kind of ["input", "change"]) document.addEventListener(kind, (event) => (begun ??= event.timeStamp), { capture: true });
     const look = () => {
       const rows = [...document.querySelectorAll(".row-line")];
-      if (begun !== undefined && rows.length > 0 && rows.every((row) => row.textContent?.includes(wanted))) state.took = performance.now() - begun;
+      if (begun !== undefined && rows.length > 0 && rows.every((row) => row.textContent.includes(wanted))) state.took = performance.now() - begun;
       else requestAnimationFrame(look);
     };
     look();
