@@ -140,7 +140,7 @@ test("GitOps: a key comes with its patch, which opens it once it is merged; the 
   try {
     guard.allow(new RegExp(`^request: (blob:)?${other.url}`));
     await signIn(page, `${other.url}/keys`);
-    await expect(page.getByTestId("gitops")).toBeVisible();
+    await expect(page.getByRole("heading", { level: 1 })).toHaveText("API keys");
     const before = await other.text();
     await page.getByRole("button", { name: "Create a key" }).click();
     await expect(dialog(page).getByRole("button", { name: "Preview" })).toHaveCount(0);

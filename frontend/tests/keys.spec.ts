@@ -20,6 +20,8 @@ test.use({
 });
 test.describe.configure({ mode: "serial", timeout: 120_000 });
 
+/** The list, whichever page of it. */
+const KEYS = /\/admin\/api\/v1\/keys(\?|$)/;
 const row = (page: Page, label: string): Locator => page.locator(".row-line").filter({ hasText: label });
 const dialog = (page: Page): Locator => page.getByRole("dialog").last();
 const ask = async (gateway: Gateway, key: string, model = "gemini-2.5-flash") => (await gateway.chat({ model }, key)).status;
@@ -243,7 +245,7 @@ test("groups are made, changed and deleted with what their keys lose", async ({ 
 test("loading, error, stale, read-only, phone and Chinese", async ({ page, gateway }) => {
   let release = () => {};
   const held = new Promise<void>((resolve) => (release = resolve));
-  await page.route("**/admin/api/v1/keys", async (route) => {
+  await page.route(KEYS, async (route) => {
     await held;
     await route.fulfill({ status: 503, json: { error: "the gateway is stopping", fields: [] } });
   });
@@ -251,14 +253,14 @@ test("loading, error, stale, read-only, phone and Chinese", async ({ page, gatew
   await expect(page.getByRole("tabpanel").getByText("Loading…")).toBeAttached();
   release();
   await expect(page.getByRole("alert")).toContainText("the gateway is stopping");
-  await page.unroute("**/admin/api/v1/keys");
+  await page.unroute(KEYS);
   await page.getByRole("alert").getByRole("button", { name: "Try again" }).click();
   await expect(row(page, "tests")).toBeVisible();
-  await page.route("**/admin/api/v1/keys", (route) => route.fulfill({ status: 503, json: { error: "the gateway is stopping", fields: [] } }));
+  await page.route(KEYS, (route) => route.fulfill({ status: 503, json: { error: "the gateway is stopping", fields: [] } }));
   await page.getByRole("button", { name: "Refresh" }).click();
   await expect(page.getByRole("tabpanel").getByRole("status").filter({ hasText: "may be out of date" }).first()).toBeVisible();
   await expect(row(page, "tests")).toBeVisible();
-  await page.unroute("**/admin/api/v1/keys");
+  await page.unroute(KEYS);
 
   await page.setViewportSize(PHONE);
   await page.evaluate(() => localStorage.setItem("agp-language", "zh"));

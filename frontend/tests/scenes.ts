@@ -26,12 +26,22 @@ async function busy(gateway: Gateway): Promise<void> {
 }
 
 /** An answer that does not come. */
-async function held(page: Page, path: string): Promise<void> {
+async function held(page: Page, path: string | RegExp): Promise<void> {
   await page.route(path, () => new Promise(() => undefined));
 }
 
-async function answered(page: Page, path: string, json: unknown, status = 200): Promise<void> {
+async function answered(page: Page, path: string | RegExp, json: unknown, status = 200): Promise<void> {
   await page.route(path, (route) => route.fulfill({ status, json }));
+}
+
+/** The list of keys, whichever page of it. */
+const KEYS = /\/admin\/api\/v1\/keys(\?|$)/;
+
+/** A message and its answer. */
+async function played(page: Page): Promise<void> {
+  await page.getByRole("textbox", { name: "Message" }).fill("What is a gateway good for?");
+  await page.getByRole("button", { name: "Send" }).click();
+  await page.getByTestId("served").waitFor();
 }
 
 export const SCENES: Scene[] = [
@@ -107,4 +117,36 @@ export const SCENES: Scene[] = [
     act: async (page) => page.getByRole("alert").waitFor(),
   },
   { name: "config-empty", path: "/config?q=nothing+is+called+so", act: async (page) => page.getByText("No setting fits").waitFor() },
+  { name: "keys", path: "/keys", before: busy },
+  { name: "keys-phone", path: "/keys", viewport: PHONE, before: busy },
+  { name: "keys-groups", path: "/keys?tab=groups" },
+  { name: "keys-key", path: "/keys?key=tests", before: busy, act: async (page) => page.getByRole("dialog").getByRole("tab").first().waitFor() },
+  { name: "keys-new", path: "/keys?new=true", act: async (page) => page.getByRole("dialog").getByRole("heading", { name: "Create a key" }).waitFor() },
+  { name: "keys-empty", path: "/keys?q=nobody", act: async (page) => page.getByText("No key matches").waitFor() },
+  { name: "keys-loading", path: "/keys", early: (page) => held(page, KEYS) },
+  { name: "keys-error", path: "/keys", early: (page) => answered(page, KEYS, { error: "the gateway is stopping", fields: [] }, 503), act: async (page) => page.getByRole("alert").waitFor() },
+  {
+    name: "keys-stale",
+    path: "/keys",
+    act: async (page) => {
+      await page.locator(".row-line").first().waitFor();
+      await answered(page, KEYS, { error: "the gateway is stopping", fields: [] }, 503);
+      await page.getByRole("button", { name: "Refresh" }).click();
+      await page.getByText(/may be out of date/).first().waitFor();
+    },
+  },
+  { name: "models", path: "/models", before: busy },
+  { name: "models-phone", path: "/models", viewport: PHONE, before: busy },
+  { name: "models-model", path: "/models?model=gemini-2.5-flash", act: async (page) => page.getByRole("dialog").getByRole("tab").first().waitFor() },
+  { name: "models-settings", path: "/models?model=gemini-2.5-flash&view=settings", act: async (page) => page.getByRole("dialog").getByRole("group", { name: "Route" }).waitFor() },
+  { name: "models-pick", path: "/models?model=gemini-2.5-flash&view=pick", act: async (page) => page.getByRole("dialog").getByText(/draws, strategy/).waitFor() },
+  { name: "models-offers", path: "/models?tab=offers", act: async (page) => page.locator(".row-line").first().waitFor() },
+  { name: "models-empty", path: "/models?q=nothing", act: async (page) => page.getByText("No model matches").waitFor() },
+  { name: "models-loading", path: "/models", early: (page) => held(page, "**/admin/api/v1/models") },
+  { name: "models-error", path: "/models", early: (page) => answered(page, "**/admin/api/v1/models", { error: "the gateway is stopping", fields: [] }, 503), act: async (page) => page.getByRole("alert").first().waitFor() },
+  { name: "playground", path: "/playground?key=tests" },
+  { name: "playground-answer", path: "/playground?key=tests&model=gemini-2.5-flash", act: played },
+  { name: "playground-phone", path: "/playground?key=tests&model=gemini-2.5-flash", viewport: PHONE, act: played },
+  { name: "playground-loading", path: "/playground", early: (page) => held(page, KEYS) },
+  { name: "playground-error", path: "/playground", early: (page) => answered(page, KEYS, { error: "the gateway is stopping", fields: [] }, 503), act: async (page) => page.getByRole("alert").waitFor() },
 ];

@@ -101,6 +101,9 @@ export function tightest(uses: readonly Schema["LimitUse"][]): Schema["LimitUse"
   return uses.reduce<Schema["LimitUse"] | null>((most, use) => (most === null || share(use) > share(most) ? use : most), null);
 }
 
+/** A table's path, such as `models.fast` or `models."gemini-2.5-pro"`. */
+const TABLE = /^(keys|groups|models)\.("[^"]*"|[^."]+)$/;
+
 /**
  * The complaint about a field of a form: by its own name, by the end of the file's path, or by the number of the change that
  * it was sent as.
@@ -108,6 +111,8 @@ export function tightest(uses: readonly Schema["LimitUse"][]): Schema["LimitUse"
 export function complaint(errors: Record<string, string>, field: string, sent: readonly Wanted[] = []): string | null {
   for (const [path, message] of Object.entries(errors)) {
     if (path === field || path.endsWith(`.${field}`) || path.includes(`.${field}.`)) return message;
+    // A table that can't be made is named as a whole: its name is wrong.
+    if (field === "name" && TABLE.test(path)) return message;
     const change = sent[Number(/^changes[.[](\d+)/.exec(path)?.[1] ?? Number.NaN)];
     if (change !== undefined && "path" in change && change.path.includes(field)) return message;
   }
