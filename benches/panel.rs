@@ -300,12 +300,21 @@ async fn look(bench: &mut Bench) -> Outcome<()> {
         ("model list", "/models".to_owned()),
         ("history", "/history".to_owned()),
         ("config show", "/config".to_owned()),
-        ("config settings", "/config/settings".to_owned()),
+        (
+            "config settings, as its view asks",
+            "/config/settings?without=accounts,keys".to_owned(),
+        ),
+        (
+            "config settings, of an account",
+            "/config/settings?under=accounts.account-42".to_owned(),
+        ),
     ] {
         bench.time(what, &path, true).await?;
     }
     for (what, query) in KEYS {
-        bench.time(what, &format!("/keys{query}"), true).await?;
+        bench
+            .time(what, &format!("/keys?limit=100{query}"), true)
+            .await?;
     }
     bench
         .time("log export, first byte", "/request-export", false)
@@ -314,7 +323,22 @@ async fn look(bench: &mut Bench) -> Outcome<()> {
 }
 
 /// Of the list of keys.
-const KEYS: &[(&str, &str)] = &[("keys, all", "")];
+const KEYS: &[(&str, &str)] = &[
+    ("keys, a page", ""),
+    ("keys, a deep page", "&offset=9900"),
+    ("keys, one", "&name=team-5000"),
+    ("keys, search", "&q=team-77"),
+    ("keys, search that finds nothing", "&q=nobody"),
+    ("keys, by state", "&state=active"),
+    ("keys, by group", "&group=all"),
+    ("keys, sorted by label, last first", "&sort=label&desc=true"),
+    ("keys, sorted by state", "&sort=state"),
+    ("keys, sorted by use of limits", "&sort=uses&desc=true"),
+    ("keys, sorted by requests", "&sort=requests&desc=true"),
+    ("keys, sorted by tokens", "&sort=tokens&desc=true"),
+    ("keys, sorted by cost", "&sort=cost&desc=true"),
+    ("keys, sorted by last use", "&sort=last_used&desc=true"),
+];
 
 /// Waits until the gateway answers, and then until it does nothing by itself: at first it asks for every account's token and
 /// quotas.

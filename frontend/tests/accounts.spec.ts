@@ -192,6 +192,7 @@ test("P37 P38 enabling and deleting show the file's change first, and the file k
   expect(await gateway.text()).toContain("[accounts.carol]");
   await menu(page, "carol", "Delete");
   await preview(page).getByRole("button", { name: "Delete", exact: true }).click();
+  await expect(page.getByRole("dialog")).toHaveCount(0);
   await expect(row(page, "carol")).toBeHidden();
   const text = await gateway.text();
   expect(text).not.toContain("accounts.carol");
@@ -220,7 +221,7 @@ test("settings are edited on the account's page: errors at the field, a conflict
   await preview(page).getByRole("button", { name: "Go on from the new state" }).click();
   await expect(preview(page)).toContainText("weight = 5");
   await preview(page).getByRole("button", { name: "Save" }).click();
-  await expect(page.getByText("bob is saved.")).toBeVisible();
+  await expect(page.getByText("bob is saved.", { exact: true })).toBeVisible();
   expect(await gateway.text()).toBe(before.replace("# The comments", "# Indeed, the comments").replace("weight = 2 #", "weight = 5.0 #"));
   await page.setViewportSize(PHONE);
   await fits(page);

@@ -278,7 +278,7 @@ test("upstreams: looked at, changed with a secret that is never shown, added, an
   await signIn(page, "/config?tab=upstreams");
   const card = (name: string) => page.getByRole("region", { name });
   await expect(card("sim")).toContainText(gateway.sim.url);
-  await expect(card("sim")).toContainText("2 accounts");
+  await expect(card("sim")).toContainText("Show its accounts");
   await expect(card("spare")).toContainText("http://127.0.0.1:9");
   await axe(page);
 

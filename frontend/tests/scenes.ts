@@ -85,6 +85,36 @@ export const SCENES: Scene[] = [
   { name: "accounts-empty", path: "/accounts", early: (page) => answered(page, "**/api/v1/accounts?*", { accounts: [], total: 0, matched: 0, states: {}, upstreams: [], tags: [], tiers: [] }) },
   { name: "accounts-loading", path: "/accounts", early: (page) => held(page, "**/api/v1/accounts?*") },
   { name: "accounts-error", path: "/accounts", early: (page) => answered(page, "**/api/v1/accounts?*", { error: "the gateway is stopping", fields: [] }, 400) },
+  { name: "keys", path: "/keys", before: busy, act: async (page) => page.getByRole("row").nth(1).waitFor() },
+  { name: "keys-phone", path: "/keys", viewport: PHONE, before: busy },
+  {
+    name: "keys-new",
+    path: "/keys",
+    act: async (page) => {
+      await page.getByRole("button", { name: "Create a key" }).first().click();
+      await page.getByRole("dialog").waitFor();
+    },
+  },
+  { name: "keys-empty", path: "/keys", early: (page) => answered(page, "**/api/v1/keys*", { keys: [], groups: [] }) },
+  { name: "keys-loading", path: "/keys", early: (page) => held(page, "**/api/v1/keys*") },
+  { name: "keys-error", path: "/keys", early: (page) => answered(page, "**/api/v1/keys*", { error: "the store can't be read", fields: [] }, 400) },
+  { name: "models", path: "/models", before: busy, act: async (page) => page.getByRole("row").nth(1).waitFor() },
+  { name: "models-phone", path: "/models", viewport: PHONE, before: busy },
+  { name: "models-empty", path: "/models", early: (page) => answered(page, "**/api/v1/models*", { models: [], default_model: null, strategies: [] }) },
+  { name: "models-loading", path: "/models", early: (page) => held(page, "**/api/v1/models*") },
+  { name: "models-error", path: "/models", early: (page) => answered(page, "**/api/v1/models*", { error: "the store can't be read", fields: [] }, 400) },
+  {
+    name: "playground",
+    path: "/playground",
+    act: async (page) => {
+      await page.getByLabel("Message").fill("Say good morning.");
+      await page.getByRole("button", { name: "Send" }).click();
+      await page.getByText("Say good morning.").nth(1).waitFor();
+    },
+  },
+  { name: "playground-phone", path: "/playground", viewport: PHONE },
+  { name: "playground-loading", path: "/playground", early: (page) => held(page, "**/api/v1/keys*") },
+  { name: "playground-error", path: "/playground", early: (page) => answered(page, "**/api/v1/keys*", { error: "the store can't be read", fields: [] }, 400) },
   {
     name: "config",
     path: "/config",

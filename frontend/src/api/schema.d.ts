@@ -335,7 +335,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** client keys and groups with their limits and what is used of them */
+        /** client keys, all or a page of them, and groups, with their limits and what is used of them */
         get: operations["key_list"];
         put?: never;
         /** make a client key; its answer is the only place where the key is ever shown */
@@ -1615,8 +1615,13 @@ export interface components {
             limits: components["schemas"]["Limits"];
             /** @description How much of them is used. */
             uses: components["schemas"]["LimitUse"][];
-            /** @description The keys in it. */
-            keys: string[];
+            /**
+             * Format: uint64
+             * @description How many keys are in it.
+             */
+            members: number;
+            /** @description The keys in it, the first hundred by name. */
+            keys: components["schemas"]["Member"][];
         };
         /** @description What a group has used of its limits. */
         GroupUses: {
@@ -1761,10 +1766,20 @@ export interface components {
             /** @description When it was last used, to a quarter hour. */
             last_used: string | null;
         };
-        /** @description All client keys and groups. */
+        /** @description Client keys, all or a page of them, and all groups. */
         KeyList: {
-            /** @description The keys, by name. */
+            /** @description The keys that were asked for, sorted. */
             keys: components["schemas"]["Key"][];
+            /**
+             * Format: uint64
+             * @description How many keys there are in the file.
+             */
+            total: number;
+            /**
+             * Format: uint64
+             * @description How many of them the filters let through.
+             */
+            matched: number;
             /** @description The groups, by name. */
             groups: components["schemas"]["Group"][];
         };
@@ -1955,6 +1970,13 @@ export interface components {
             /** @description The edit. */
             edited: components["schemas"]["Edited"];
         };
+        /** @description A key of a group. */
+        Member: {
+            /** @description Its table's name. */
+            name: string;
+            /** @description Its name for people. */
+            label: string;
+        };
         /** @description A public model. */
         Model: {
             /** @description Its public name. */
@@ -1987,7 +2009,12 @@ export interface components {
             max_output: number | null;
             /** @description What its tokens cost. */
             price: components["schemas"]["Price"] | null;
-            /** @description The keys that may use it, by table name. */
+            /**
+             * Format: uint64
+             * @description How many keys may use it.
+             */
+            key_count: number;
+            /** @description Those keys, the first hundred by table name. */
             keys: string[];
             /**
              * Format: uint64
@@ -3587,7 +3614,24 @@ export interface operations {
     };
     key_list: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description part of a name, label, group or digest */
+                q?: string;
+                /** @description only the key of this name */
+                name?: string;
+                /** @description only those in this state */
+                state?: "active" | "disabled" | "expired";
+                /** @description only those of this group */
+                group?: string;
+                /** @description by what; name where none is given */
+                sort?: "name" | "label" | "state" | "uses" | "requests" | "tokens" | "cost" | "last_used";
+                /** @description the last first */
+                desc?: boolean;
+                /** @description how many to leave out at the begin */
+                offset?: number;
+                /** @description how many to give; all where none is given */
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -4061,7 +4105,12 @@ export interface operations {
     };
     config_settings: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description only those of these sections or entries, such as upstreams,accounts.alice */
+                under?: string;
+                /** @description not those of these sections or entries */
+                without?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;

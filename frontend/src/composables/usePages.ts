@@ -10,7 +10,7 @@ interface Source<Filter, Page, Row> {
   key: QueryKey;
   filter: Readonly<Ref<Filter>>;
   ask: (query: Filter & { offset?: number; limit?: number }, signal?: AbortSignal) => Promise<Page>;
-  rows: (page: Page) => readonly Row[];
+  rows: (page: Page) => Row[];
   name: (row: Row) => string;
 }
 
@@ -54,8 +54,8 @@ export function usePages<Filter extends object, Page extends { matched: number }
       if (head?.data === undefined) return;
       const byName = new Map<string, Row>();
       // Between two answers a row may have moved to another page.
-      for (const { data } of now) for (const row of data ? of(data as Page) : []) if (!byName.has(name(row))) byName.set(name(row), row);
-      kept.value = { rows: [...byName.values()], page: head.data as Page, at: head.dataUpdatedAt };
+      for (const { data } of now) for (const row of data ? of(data) : []) if (!byName.has(name(row))) byName.set(name(row), row);
+      kept.value = { rows: [...byName.values()], page: head.data, at: head.dataUpdatedAt };
     },
     { immediate: true },
   );

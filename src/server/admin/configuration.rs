@@ -160,9 +160,13 @@ pub(super) fn settings(gateway: &Gateway, params: &Params) -> Result<Value, Refu
 fn in_force(files: &Files, under: &str, without: &str) -> Vec<Setting> {
     let (_, found) = config::effective(files, config::environment().into_iter());
     let folder = files.root().map(|root| root.folder().to_owned());
-    let keys = |text: &str| text.split(',').map(str::trim).map(str::to_owned);
-    let under: Vec<String> = keys(under).filter(|key| !key.is_empty()).collect();
-    let without: Vec<String> = keys(without).collect();
+    let keys = |text: &str| -> Vec<String> {
+        let keys = text.split(',').map(str::trim);
+        keys.filter(|key| !key.is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
+    let (under, without) = (keys(under), keys(without));
     let wanted = found.into_iter().filter(|setting| {
         let first = setting.keys.first().map_or("", String::as_str);
         let second = setting.keys.get(1).map(String::as_str);

@@ -89,7 +89,8 @@ mod tests {
         let (names, now) = (Names::default(), Timestamp::now());
         for (key, hours) in [("old", 48), ("new", 0)] {
             let at = now.minus(Duration::from_hours(hours));
-            let mut record = LogRecord::new(RequestId::from_u128(1), at, Dialect::OpenAiChat);
+            let id = RequestId::from_u128(u128::from(at.0.unsigned_abs()));
+            let mut record = LogRecord::new(id, at, Dialect::OpenAiChat);
             record.key = Some(key.into());
             store.log(record);
             store.flush().await.unwrap();
