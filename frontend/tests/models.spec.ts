@@ -2,7 +2,6 @@
 import type { Locator, Page } from "@playwright/test";
 
 import { axe, expect, fits, PHONE, signIn, test } from "./fixture";
-import { until } from "./gateway";
 
 const MODELS = `[models.fast]
 route = ["sim/gemini-2.5-flash", "sim/gemini-2.5-flash-lite"] # the small one when the first is full
@@ -217,7 +216,7 @@ test("what an upstream offers is discovered and added", async ({ page, gateway }
   expect((await gateway.chat({ model: "pro" })).status).toBe(404);
 });
 
-test("loading, error, stale, empty, phone and Chinese", async ({ page, gateway }) => {
+test("loading, error, stale, phone and Chinese", async ({ page, gateway }) => {
   let release = () => {};
   const held = new Promise<void>((resolve) => (release = resolve));
   const failing = async (route: { fulfill: (answer: object) => Promise<void> }) => {
@@ -247,8 +246,4 @@ test("loading, error, stale, empty, phone and Chinese", async ({ page, gateway }
     await expect(page.locator("[role=dialog] h2, .row-line").first()).toBeVisible();
     await fits(page);
   }
-  await page.evaluate(() => localStorage.setItem("agp-language", "en"));
-  await gateway.edit((text) => text.replace(/\[models\.[\s\S]*/, "").replace(/default_model = .*\n/, ""));
-  await page.goto("/models");
-  await until(async () => !(await (await page.request.get("/admin/api/v1/models")).text()).includes('"clever"'), "the tables are gone");
 });
