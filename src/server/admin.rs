@@ -85,7 +85,7 @@ pub enum Done {
 /// Runs the operation at this method and address, what blocks on a thread for that.
 ///
 /// # Errors
-/// As [`prepare`], else what the operation says.
+/// As the table says of the path, the query and the caller; else what the operation says.
 pub async fn answer(
     gateway: Arc<Gateway>,
     caller: Caller,
@@ -108,7 +108,7 @@ pub async fn answer(
 /// Runs an operation that answers JSON. Blocks on the disk, or reckons for seconds: never to be called on a thread that serves.
 ///
 /// # Errors
-/// As [`prepare`], else what the operation says.
+/// As the table says of the path, the query and the caller; else what the operation says.
 pub fn run(
     gateway: &Gateway,
     caller: Caller,

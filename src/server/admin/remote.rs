@@ -1,4 +1,4 @@
-//! The admin operations over HTTP, for whoever is signed in or has a token of `[admin.tokens]` (see [`who`]). They are where
+//! The admin operations over HTTP, for whoever is signed in or has a token of `[admin.tokens]` (see `who`). They are where
 //! clients are, or at `admin.listen`.
 
 use std::net::SocketAddr;
