@@ -423,10 +423,10 @@ test("every tab can be used by everybody, in both themes, on a phone, and in Chi
 });
 
 test("an error can be tried again, and what is old says so", async ({ page }) => {
-  await page.route("**/admin/api/v1/config/settings", (route) => route.fulfill({ status: 503, json: { error: "the gateway is stopping", fields: [] } }));
+  await page.route("**/admin/api/v1/config/settings*", (route) => route.fulfill({ status: 503, json: { error: "the gateway is stopping", fields: [] } }));
   await signIn(page, "/config");
   await expect(page.getByRole("alert")).toContainText("the gateway is stopping");
-  await page.unroute("**/admin/api/v1/config/settings");
+  await page.unroute("**/admin/api/v1/config/settings*");
   await page.getByRole("alert").getByRole("button", { name: "Try again" }).click();
   await expect(setting(page, "routing.strategy")).toBeVisible();
 });

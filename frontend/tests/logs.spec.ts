@@ -40,8 +40,11 @@ test("P63 P64 P65 a row tells all of a request; the button renews rows and figur
   await signIn(page, "/logs");
   over = await ask(gateway);
   mistaken = await ask(gateway, { messages: [] }, OTHER);
-  await page.getByRole("button", { name: "Refresh" }).click();
-  await expect(page.locator(rows)).toHaveCount(2);
+  // A row is there once it is committed, a moment after the answer.
+  await expect(async () => {
+    await page.getByRole("button", { name: "Refresh" }).click();
+    await expect(page.locator(rows)).toHaveCount(2, { timeout: 1_000 });
+  }).toPass();
   const [wrong, good] = [page.locator(rows).nth(0), page.locator(rows).nth(1)];
   await expect(good).toContainText("gemini-2.5-flash");
   await expect(good).toContainText("tests");
@@ -112,7 +115,10 @@ test("who may only read gets no bodies", async ({ page }) => {
 test("P60 P61 P62 P67 P81 filters come from the data, stand in the address, and begin at page 1", async ({ page, gateway }) => {
   const thinking = await ask(gateway, { model: "gemini-3-pro-high" }, OTHER);
   await signIn(page, "/logs");
-  await expect(page.locator(rows)).toHaveCount(3);
+  await expect(async () => {
+    await page.reload();
+    await expect(page.locator(rows)).toHaveCount(3, { timeout: 2_000 });
+  }).toPass();
   const pick = async (field: string, option: string) => {
     await page.getByRole("combobox", { name: field }).click();
     await page.getByRole("option", { name: option, exact: true }).click();

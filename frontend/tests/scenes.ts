@@ -137,12 +137,12 @@ export const SCENES: Scene[] = [
   { name: "config-history", path: "/config?tab=history", act: async (page) => page.getByRole("row").nth(1).waitFor() },
   { name: "config-upstreams", path: "/config?tab=upstreams", act: async (page) => page.getByRole("region", { name: "sim" }).waitFor() },
   { name: "config-addresses", path: "/config?tab=addresses", act: async (page) => page.getByText("/v1/messages").first().waitFor() },
-  { name: "config-loading", path: "/config", early: async (page) => { await page.route("**/admin/api/v1/config/settings", () => {}); }, act: async (page) => page.getByText("Loading…").first().waitFor({ state: "attached" }) },
+  { name: "config-loading", path: "/config", early: async (page) => { await page.route("**/admin/api/v1/config/settings*", () => {}); }, act: async (page) => page.getByText("Loading…").first().waitFor({ state: "attached" }) },
   {
     name: "config-error",
     path: "/config",
     early: async (page) => {
-      await page.route("**/admin/api/v1/config/settings", (route) => route.fulfill({ status: 400, json: { error: "the gateway is stopping", fields: [] } }));
+      await page.route("**/admin/api/v1/config/settings*", (route) => route.fulfill({ status: 400, json: { error: "the gateway is stopping", fields: [] } }));
     },
     act: async (page) => page.getByRole("alert").waitFor(),
   },
