@@ -2,8 +2,7 @@
 //! 10,000 keys and a million log rows, the simulator behind it. docs/performance.md has the figures.
 //!
 //! `AGP_FOLDER` names a folder to keep the state in; without it a temporary one is used. `AGP_ROWS` and `AGP_MANY` are other
-//! numbers of rows, and of accounts and keys. With `AGP_SERVE` nothing is timed: the gateway runs until standard input ends, for
-//! `npm run large` and for people.
+//! numbers of rows, and of accounts and keys. With `AGP_SERVE` nothing is timed: the gateway runs until standard input ends.
 
 #[path = "shared/no_keys.rs"]
 mod no_keys;
@@ -91,7 +90,7 @@ fn config(listen: SocketAddr, sim: &str, many: u64) -> Outcome<String> {
     let token = Sha256::digest(TOKEN);
     let upstream = agp::cli::simulate::upstream_table("google", sim, "sim-client", "sim-secret");
     let mut text = format!(
-        "version = 1\n[server]\nlisten = \"{listen}\"\n[log]\nlevel = \"warn\"\n\
+        "version = 1\n[server]\nlisten = \"{listen}\"\n[log]\nlevel = \"error\"\n\
          [state]\nlog_retention = \"31d\"\nlog_max_rows = 1100000\nlog_max_size = \"4GiB\"\n\
          [admin]\n{hash}\n[admin.tokens.bench]\nsha256 = \"{token:x}\"\nrole = \"write\"\n\
          {upstream}[groups.all]\nrpm = 1000000\nbudget = {{ usd = 100000, per = \"month\" }}\n"
@@ -99,7 +98,7 @@ fn config(listen: SocketAddr, sim: &str, many: u64) -> Outcome<String> {
     for n in 0..MODELS {
         write!(
             text,
-            "[models.model-{n:02}]\nroutes = [\"google/gemini-2.5-pro\"]\n"
+            "[models.model-{n:02}]\nroute = [\"google/gemini-2.5-pro\"]\n"
         )?;
     }
     for n in 0..many {
@@ -375,8 +374,10 @@ fn ticks(process: &Running) -> Outcome<u64> {
 }
 
 async fn run(folder: &Path, rows: u64, many: u64) -> Outcome<()> {
-    if !folder.join("agp-log.redb").exists() {
-        fill(folder, rows, many).await?;
+    // Where `state.path` is by default.
+    let data = folder.join("data");
+    if !data.join("agp-log.redb").exists() {
+        fill(&data, rows, many).await?;
     }
     let (_sim, sim) = simulate()?;
     let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
