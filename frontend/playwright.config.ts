@@ -7,7 +7,7 @@ export default defineConfig({
   testMatch: "**/*.spec.ts",
   // Each worker has a gateway and a browser; two cores carry two of them.
   workers: process.env["AGP_WORKERS"] ? Number(process.env["AGP_WORKERS"]) : 2,
-  timeout: 60_000,
+  timeout: 90_000,
   // A machine that is busy with something else may be too slow once; the list tells of it as flaky.
   retries: process.env["CI"] ? 1 : 0,
   expect: { timeout: 10_000 },

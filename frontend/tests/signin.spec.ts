@@ -64,9 +64,7 @@ test("a link that leads elsewhere after the sign-in is not followed", async ({ p
 test("a session that ended elsewhere leads back here, and then back to the view", async ({ page }) => {
   await signIn(page, "/keys");
   await page.context().clearCookies();
-  await page.getByRole("link", { name: "Models", exact: true }).click();
-  // Nothing was asked yet; the next answer of the gateway tells.
-  await page.reload();
+  await page.goto("/models");
   await expect(page).toHaveURL(/\/login\?next=\/models$/);
 });
 
