@@ -9,7 +9,7 @@ export default defineConfig({
   workers: process.env["AGP_WORKERS"] ? Number(process.env["AGP_WORKERS"]) : 2,
   timeout: 90_000,
   // A machine that is busy with something else may be too slow once; the list tells of it as flaky.
-  retries: process.env["CI"] ? 1 : 0,
+  retries: 2,
   expect: { timeout: 10_000 },
   forbidOnly: Boolean(process.env["CI"]),
   reporter: [["list"]],
