@@ -86,7 +86,8 @@ frontend/node_modules/.stamp: frontend/package-lock.json
 
 frontend/dist/index.html: frontend/node_modules/.stamp $(PANEL_SOURCES)
 	cd frontend && npm run --silent build -- --logLevel warn
-	touch $@
+	@# Release builds hold a copy: cargo must see that there is another one.
+	touch $@ src/server/assets.rs
 
 # Licences, banned crates and sources, by .deny.toml. Crates that stand in several versions are shown by `make audit` only.
 deny: $(CARGO_DENY)

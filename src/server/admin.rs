@@ -67,7 +67,7 @@ pub struct Shared {
 }
 
 /// An answer as JSON.
-fn told<T: Serialize>(answer: &T) -> Result<Value, Refusal> {
+fn told(answer: impl Serialize) -> Result<Value, Refusal> {
     serde_json::to_value(answer).map_err(|_| Refusal::failed())
 }
 

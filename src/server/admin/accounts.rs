@@ -65,19 +65,19 @@ fn one(gateway: &Gateway, account: &AccountState, changed: bool) -> OneAccount {
 pub(super) fn release(gateway: &Gateway, params: &Params) -> Result<Value, Refusal> {
     let account = account(gateway, params)?;
     gateway.dispatcher.runtime.release(&account);
-    told(&one(gateway, &account, true))
+    told(one(gateway, &account, true))
 }
 
 pub(super) fn pause(gateway: &Gateway, params: &Params) -> Result<Value, Refusal> {
     let account = account(gateway, params)?;
     let changed = gateway.dispatcher.runtime.pause(&account);
-    told(&one(gateway, &account, changed))
+    told(one(gateway, &account, changed))
 }
 
 pub(super) fn resume(gateway: &Gateway, params: &Params) -> Result<Value, Refusal> {
     let account = account(gateway, params)?;
     let changed = gateway.dispatcher.runtime.resume(&account);
-    told(&one(gateway, &account, changed))
+    told(one(gateway, &account, changed))
 }
 
 /// Does the same to several accounts.
@@ -164,7 +164,7 @@ pub(super) fn refresh(gateway: &Gateway, params: &Params) -> Result<Value, Refus
     let account = account(gateway, params)?;
     let runtime = &gateway.dispatcher.runtime;
     let Some(inquiry) = Inquiry::of(&runtime.snapshot(), &account) else {
-        return told(&one(gateway, &account, false));
+        return told(one(gateway, &account, false));
     };
     let handle = tokio::runtime::Handle::try_current().map_err(|_| Refusal::failed())?;
     let asked = handle.block_on(tokio::time::timeout(PATIENCE, inquiry.ask(runtime, true)));

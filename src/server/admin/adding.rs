@@ -15,8 +15,8 @@ use crate::server::admin::api::accounts::{
     AddAccount, AddAccounts, AddOutcome, AddResult, AddedAccount, AddedAccounts,
 };
 use crate::server::admin::api::edits::Edited;
-use crate::server::admin::edits::{all_right, edit, in_body, value};
-use crate::server::admin::{Params, Refusal, jobs};
+use crate::server::admin::edits::{all_right, edit, in_body};
+use crate::server::admin::{self, Params, Refusal, jobs};
 
 use entry::{Desk, Entry};
 
@@ -28,7 +28,7 @@ const CALLED: &[(&str, &str)] = &[("tier", "rank"), ("models", "allowed")];
 
 /// `account add`.
 pub(super) fn add(gateway: &Gateway, params: &Params) -> Result<Value, Refusal> {
-    value(one(gateway, params, &params.json()?, None)?)
+    admin::told(one(gateway, params, &params.json()?, None)?)
 }
 
 /// Adds an account, or gives the present one `again` another token, or the one with this e-mail.
@@ -130,7 +130,7 @@ pub(super) fn import(gateway: &Gateway, params: &Params) -> Result<Value, Refusa
         let all = results.iter().filter(|result| result.outcome == outcome);
         all.count() as u64
     };
-    value(AddedAccounts {
+    admin::told(AddedAccounts {
         added: count(AddOutcome::Added),
         renewed: count(AddOutcome::Renewed),
         refused: count(AddOutcome::Refused),

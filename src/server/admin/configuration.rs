@@ -17,8 +17,8 @@ use crate::server::Gateway;
 use crate::server::admin::api::configuration::{
     ConfigFile, Configuration, Finding, Setting, Settings, Source,
 };
-use crate::server::admin::edits::{joined, value};
-use crate::server::admin::{Params, Refusal, history};
+use crate::server::admin::edits::joined;
+use crate::server::admin::{self, Params, Refusal, history};
 
 /// What was found for so long may be told again of the same files: some findings change with the days.
 const FRESH: Duration = Duration::from_mins(10);
@@ -76,7 +76,7 @@ pub(super) fn show(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
     let drifted = running.and_then(Result::ok);
     let drifted = drifted.map(|running| joined(&diff(&running, &files)));
     let Shown { files, findings } = gateway.shared.files.shown(&files, revision);
-    value(Configuration {
+    admin::told(Configuration {
         revision: revision.to_string(),
         generation: snapshot.generation,
         running: hex(&snapshot.revision),
@@ -150,7 +150,7 @@ pub(super) fn settings(gateway: &Gateway, params: &Params) -> Result<Value, Refu
         settings
     };
     drop(known);
-    value(Settings {
+    admin::told(Settings {
         revision: revision.to_string(),
         settings,
     })

@@ -4,7 +4,6 @@ mod value;
 mod wanted;
 
 use http::StatusCode;
-use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -16,7 +15,7 @@ use crate::config::{key_path, quote_key};
 use crate::runtime::controller::{Ask, By, Done, Message, NotDone};
 use crate::server::Gateway;
 use crate::server::admin::api::edits::{Edited, PatchText};
-use crate::server::admin::{Caller, Fault, Params, Refusal};
+use crate::server::admin::{self, Caller, Fault, Params, Refusal};
 
 pub(super) use value::{Sealer, date, secret};
 pub(super) use wanted::all_right;
@@ -25,18 +24,13 @@ pub(super) use wanted::all_right;
 pub(super) fn switch(gateway: &Gateway, params: &Params, on: bool) -> Result<Value, Refusal> {
     let name = params.need("name")?;
     let intent = Intent::set(["accounts", name, "enabled"], on);
-    value(edit(gateway, params, vec![intent], true)?)
+    admin::told(edit(gateway, params, vec![intent], true)?)
 }
 
 /// `config edit`: does what is asked, all or none of it.
 pub(super) fn config(gateway: &Gateway, params: &Params) -> Result<Value, Refusal> {
     let intents = wanted::intents(gateway, params)?;
-    value(edit(gateway, params, intents, false)?)
-}
-
-/// An answer as JSON.
-pub(super) fn value(answer: impl Serialize) -> Result<Value, Refusal> {
-    serde_json::to_value(answer).map_err(|_| Refusal::failed())
+    admin::told(edit(gateway, params, intents, false)?)
 }
 
 /// Has the controller make an edit, of the files of `revision` if that is given; with `dry_run` only says what it would do.

@@ -14,7 +14,7 @@ pub(super) fn explain(gateway: &Gateway, params: &Params) -> Result<Value, Refus
     let id = id(params)?;
     let store = &gateway.dispatcher.runtime.store;
     match queued_too(store, || store.log_record(id)) {
-        Ok(Some(record)) => told(&describe(&record)),
+        Ok(Some(record)) => told(describe(&record)),
         Ok(None) => Err(Refusal::not_found(format!(
             "there is no request `{id}` in the log: it still runs, had no valid key, or is no longer kept"
         ))),

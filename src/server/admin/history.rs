@@ -14,8 +14,8 @@ use crate::server::Gateway;
 use crate::server::admin::api::history::{
     AskRollback, Generation, GenerationDiff, History, KeptKey, RollbackPlan,
 };
-use crate::server::admin::edits::{ask, by, joined, refusal, value};
-use crate::server::admin::{Params, Refusal};
+use crate::server::admin::edits::{ask, by, joined, refusal};
+use crate::server::admin::{self, Params, Refusal};
 use crate::store::{GenerationRecord, StoreError};
 
 /// Generations of a list where no number is given.
@@ -29,7 +29,7 @@ pub(super) fn list(gateway: &Gateway, params: &Params) -> Result<Value, Refusal>
     let runtime = &gateway.dispatcher.runtime;
     let running = runtime.snapshot().generation;
     let found = runtime.store.history(limit).map_err(|e| unreadable(&e))?;
-    value(History {
+    admin::told(History {
         running,
         generations: found.iter().map(|record| entry(record, running)).collect(),
     })
@@ -74,7 +74,7 @@ pub(super) fn diff(gateway: &Gateway, params: &Params) -> Result<Value, Refusal>
     } else {
         None
     };
-    value(GenerationDiff {
+    admin::told(GenerationDiff {
         before,
         after,
         running,
@@ -127,7 +127,7 @@ pub(super) fn plan(gateway: &Gateway, params: &Params) -> Result<Value, Refusal>
         how: how.to_string(),
     });
     let left = prepared.left.iter().map(|path| path.display().to_string());
-    value(RollbackPlan {
+    admin::told(RollbackPlan {
         generation: target.generation,
         running: snapshot.generation,
         revision: prepared.seen.to_string(),
@@ -160,5 +160,5 @@ pub(super) fn rollback(gateway: &Gateway, params: &Params) -> Result<Value, Refu
             reply,
         })
     });
-    value(edited?)
+    admin::told(edited?)
 }

@@ -15,8 +15,7 @@ use crate::pool::limit::{Limit, Use};
 use crate::runtime::limits::{Limited, Whose};
 use crate::server::Gateway;
 use crate::server::admin::api::keys::{GroupUses, KeyUsage, KeyUses, LimitUse};
-use crate::server::admin::edits::value;
-use crate::server::admin::{Params, Refusal};
+use crate::server::admin::{self, Params, Refusal};
 
 pub(super) use list::{SORTS, STATES, list};
 pub(super) use make::add;
@@ -54,7 +53,7 @@ pub(super) fn usage(gateway: &Gateway, params: &Params) -> Result<Value, Refusal
     if let Some(key) = key.filter(|_| keys.is_empty()) {
         keys.push(of_key(&snapshot.config, &key.id, Vec::new()));
     }
-    value(KeyUsage { keys, groups })
+    admin::told(KeyUsage { keys, groups })
 }
 
 /// A key by the name of its table and by the one that it has for people.

@@ -16,8 +16,7 @@ use crate::server::Gateway;
 use crate::server::admin::api::models::{
     Model, ModelList, Offer, OfferedModel, Offers, Price, RouteStep,
 };
-use crate::server::admin::edits::value;
-use crate::server::admin::{Params, Refusal};
+use crate::server::admin::{self, Params, Refusal};
 use crate::store::RollUp;
 use crate::wire::ModelInfo;
 
@@ -66,7 +65,7 @@ pub(super) fn list(gateway: &Gateway, params: &Params) -> Result<Value, Refusal>
         })
         .collect();
     let strategies = Strategy::ALL.map(|strategy| strategy.as_str().to_owned());
-    value(ModelList {
+    admin::told(ModelList {
         models,
         default_model: snapshot.config.routing.default_model.clone(),
         strategies: strategies.into(),
@@ -195,5 +194,5 @@ pub(super) fn offers(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
         }
     });
     let upstreams = upstreams.collect();
-    value(Offers { upstreams })
+    admin::told(Offers { upstreams })
 }

@@ -152,7 +152,7 @@ fn own(gateway: &Gateway, params: &Params) -> Result<SignIn, Refusal> {
 
 /// How far it is.
 pub(super) fn show(gateway: &Gateway, params: &Params) -> Result<Value, Refusal> {
-    admin::told(&told(gateway, own(gateway, params)?))
+    admin::told(told(gateway, own(gateway, params)?))
 }
 
 /// Forgets it.
@@ -161,7 +161,7 @@ pub(super) fn cancel(gateway: &Gateway, params: &Params) -> Result<Value, Refusa
     gateway
         .sign_ins
         .forget(&sign_in.state, &params.caller().owner());
-    admin::told(&told(gateway, sign_in))
+    admin::told(told(gateway, sign_in))
 }
 
 /// Takes the address that the browser ended at.
@@ -178,7 +178,7 @@ pub(super) fn paste(gateway: &Gateway, params: &Params) -> Result<Value, Refusal
     let sign_in = gateway.sign_ins.of(&state, owner, Timestamp::now());
     let sign_in =
         sign_in.ok_or_else(|| Refusal::not_found("the sign-in took too long: begin anew"))?;
-    admin::told(&told(gateway, sign_in))
+    admin::told(told(gateway, sign_in))
 }
 
 /// Makes the account, or gives the one that is signed in again its new token.

@@ -12,8 +12,7 @@ use crate::dispatch::seat::{Excluded, Seating};
 use crate::runtime::snapshot::KeyEntry;
 use crate::server::Gateway;
 use crate::server::admin::api::models::{Picked, PickedAccount, PickedTarget};
-use crate::server::admin::edits::value;
-use crate::server::admin::{Params, Refusal};
+use crate::server::admin::{self, Params, Refusal};
 
 const DEFAULT_REQUESTS: u32 = 1000;
 /// No drawing for longer, however many are left.
@@ -74,7 +73,7 @@ pub(super) fn pick(gateway: &Gateway, params: &Params) -> Result<Value, Refusal>
             accounts: accounts.collect(),
         }
     });
-    value(Picked {
+    admin::told(Picked {
         model: route.name.clone(),
         strategy: route.strategy.as_str().to_owned(),
         affinity: route.affinity,

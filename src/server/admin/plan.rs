@@ -9,8 +9,7 @@ use crate::config::plan::{Facts, plan as compare};
 use crate::runtime::controller::{Message, Outcome};
 use crate::server::Gateway;
 use crate::server::admin::api::history::{Planned, Reloaded};
-use crate::server::admin::edits::value;
-use crate::server::admin::{Params, Refusal};
+use crate::server::admin::{self, Params, Refusal};
 
 /// The body holds the [`Facts`] of a configuration. They are compared here, so that nothing about the secrets of what runs
 /// leaves, not even a digest.
@@ -36,7 +35,7 @@ pub(super) fn plan(gateway: &Gateway, params: &Params) -> Result<Value, Refusal>
     let held = held.collect();
     let mut plan = compare(&running, &wanted, Timestamp::now());
     plan.held = held;
-    value(Planned {
+    admin::told(Planned {
         generation: snapshot.generation,
         plan,
     })
@@ -59,7 +58,7 @@ pub(super) fn reload(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
         after_restart: None,
         errors: None,
     };
-    value(match outcome {
+    admin::told(match outcome {
         Outcome::Applied {
             generation,
             what,

@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 use crate::config::seal::named;
 use crate::server::Gateway;
 use crate::server::admin::api::history::{BackedUp, Rotated};
-use crate::server::admin::edits::value;
-use crate::server::admin::{Params, Refusal};
+use crate::server::admin::{self, Params, Refusal};
 use crate::store::StoreError;
 
 /// The copy's name in the state folder.
@@ -16,7 +15,7 @@ pub(super) fn backup(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
         Ok(path) => {
             let name = path.file_name();
             let file = name.map(|name| name.to_string_lossy().into_owned());
-            value(BackedUp { file })
+            admin::told(BackedUp { file })
         }
         Err(error) => Err(failed(&error)),
     }
@@ -32,11 +31,11 @@ pub(super) fn rotate(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> {
     let store = &gateway.dispatcher.runtime.store;
     let wrapped = store.rewrap().map_err(|error| failed(&error))?;
     let Some(wrapped) = wrapped else {
-        return value(Rotated { recipients: None });
+        return admin::told(Rotated { recipients: None });
     };
     let recipients = named(&wrapped);
     tracing::info!(recipients = recipients.join(" "), "data key wrapped anew");
-    value(Rotated {
+    admin::told(Rotated {
         recipients: Some(recipients),
     })
 }

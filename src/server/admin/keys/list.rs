@@ -16,9 +16,8 @@ use crate::server::admin::accounts::list::{Key as By, number};
 use crate::server::admin::api::keys::{
     Budget, Group, Key, KeyList, KeyState, LimitUse, Limits, Member,
 };
-use crate::server::admin::edits::value;
 use crate::server::admin::keys::{shown, sums::Used};
-use crate::server::admin::{Params, Refusal};
+use crate::server::admin::{self, Params, Refusal};
 
 /// Keys of a group that are named.
 const MEMBERS: usize = 100;
@@ -66,7 +65,7 @@ pub(in crate::server::admin) fn list(gateway: &Gateway, params: &Params) -> Resu
     sort(&mut rows, &wish, clock);
     let page = rows.iter().skip(wish.offset).take(wish.limit);
     let keys = page.map(|row| row.describe(clock)).collect();
-    value(KeyList {
+    admin::told(KeyList {
         keys,
         total: snapshot.config.keys.len() as u64,
         matched,

@@ -9,8 +9,8 @@ use crate::config::edit::{Intent, Literal, Section};
 use crate::config::names::Names;
 use crate::server::Gateway;
 use crate::server::admin::api::keys::{Limits, MadeKey, NewKey};
-use crate::server::admin::edits::{all_right, date, edit, in_body, value};
-use crate::server::admin::{Fault, Params, Refusal};
+use crate::server::admin::edits::{all_right, date, edit, in_body};
+use crate::server::admin::{self, Fault, Params, Refusal};
 
 /// Longest name, label and glob, in characters.
 const MAX_NAME: usize = 128;
@@ -57,7 +57,7 @@ pub(in crate::server::admin) fn add(gateway: &Gateway, params: &Params) -> Resul
     let edited = edit(gateway, params, vec![intent], false)
         .map_err(|refusal| in_body(refusal, "keys", &name, CALLED))?;
     let shown = (!params.dry_run()).then(|| key.expose().to_owned());
-    value(MadeKey {
+    admin::told(MadeKey {
         name,
         key: shown,
         edited,

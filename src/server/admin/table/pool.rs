@@ -1,6 +1,5 @@
 //! Accounts, models, keys.
 
-use crate::config::model::Role;
 use crate::server::admin::api::accounts::{
     AccountPage, ActOnAccounts, Acted, AddAccount, AddAccounts, AddedAccount, AddedAccounts,
     OneAccount, RefreshAccounts,
@@ -119,6 +118,5 @@ pub(super) const OPERATIONS: &[Operation] = &[
             Query::text("key", "with this key's rights"),
             Query::text("conversation", "as a request of this conversation"),
         ])
-        .role(Role::Read)
         .does("draw accounts for a model as requests would, and count"),
 ];
