@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 
 import type { Locator, Page } from "@playwright/test";
 
-import { axe, expect, fits, PHONE, signIn, test } from "./fixture";
+import { axe, expect, fits, PHONE, signIn, test, toast } from "./fixture";
 import { MODELS, startGateway, until } from "./gateway";
 
 const SIM_MODELS = MODELS.replaceAll('"antigravity/', '"sim/');
@@ -221,7 +221,7 @@ test("settings are edited on the account's page: errors at the field, a conflict
   await preview(page).getByRole("button", { name: "Go on from the new state" }).click();
   await expect(preview(page)).toContainText("weight = 5");
   await preview(page).getByRole("button", { name: "Save" }).click();
-  await expect(page.getByText("bob is saved.", { exact: true })).toBeVisible();
+  await expect(toast(page, "bob is saved.")).toBeVisible();
   expect(await gateway.text()).toBe(before.replace("# The comments", "# Indeed, the comments").replace("weight = 2 #", "weight = 5.0 #"));
   await page.setViewportSize(PHONE);
   await fits(page);

@@ -10,7 +10,7 @@ import type { Locator, Page } from "@playwright/test";
 import { byKey, changes, entryValues, errorsByKey, type Draft, type Setting } from "../src/views/config/draft";
 import { entryFields, type JsonSchema, sections } from "../src/views/config/schema";
 import { parts } from "../src/views/config/toml";
-import { axe, expect, fits, PHONE, signIn, test } from "./fixture";
+import { axe, expect, fits, PHONE, signIn, test, toast } from "./fixture";
 import { type Gateway, KEY, startGateway, until } from "./gateway";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -33,7 +33,7 @@ async function tab(page: Page, name: string): Promise<void> {
 async function save(page: Page): Promise<void> {
   await page.getByRole("button", { name: "Preview changes" }).click();
   await dialog(page).getByRole("button", { name: "Save" }).click();
-  await expect(page.getByText(/^Saved\. Generation \d+ is in force\.$/).first()).toBeVisible();
+  await expect(toast(page, /^Saved\. Generation \d+ is in force\.$/)).toBeVisible();
   await expect(page.getByRole("region", { name: "Changes that are not saved" })).toHaveCount(0);
 }
 
@@ -98,7 +98,7 @@ test("P69 P70 P71 default model and strategy are saved together, and the next re
   await expect(dialog(page)).toContainText('default_model = "gemini-2.5-pro"');
   const before = (await gateway.text()).split("\n");
   await dialog(page).getByRole("button", { name: "Save" }).click();
-  await expect(page.getByText(/^Saved\. Generation \d+/)).toBeVisible();
+  await expect(toast(page, /^Saved\. Generation \d+/)).toBeVisible();
 
   const after = (await gateway.text()).split("\n");
   expect(after.filter((line) => !before.includes(line)).sort()).toEqual(['default_model = "gemini-2.5-pro"', 'strategy = "round_robin" # by weight']);
@@ -184,7 +184,7 @@ test("a conflict shows what changed meanwhile and keeps the values", async ({ pa
   await dialog(page).getByRole("button", { name: "Go on from the new state" }).click();
   await expect(dialog(page)).toContainText("max_attempts = 5");
   await dialog(page).getByRole("button", { name: "Save" }).click();
-  await expect(page.getByText(/^Saved\./)).toBeVisible();
+  await expect(toast(page, /^Saved\./)).toBeVisible();
   expect(await gateway.text()).toMatch(/retry_within = "20s"[\s\S]*max_attempts = 5|max_attempts = 5[\s\S]*retry_within = "20s"/);
 });
 
@@ -220,7 +220,7 @@ test("files: findings at their lines, a refusal with file and line, drift, and r
   await gateway.edit(() => good);
   await expect(page.getByTestId("refused")).toHaveCount(0);
   await page.getByRole("button", { name: "Reload", exact: true }).click();
-  await expect(page.getByText("The files were read. Nothing has changed.").first()).toBeVisible();
+  await expect(toast(page, "The files were read. Nothing has changed.")).toBeVisible();
 });
 
 test("history: who, what, the difference of any two, and the way back with its risks", async ({ page, gateway }) => {
@@ -252,7 +252,7 @@ test("history: who, what, the difference of any two, and the way back with its r
   await axe(page);
   await dialog(page).getByLabel("I have read this and agree to it").check();
   await go.click();
-  await expect(page.getByText(`The files are those of generation ${first} again.`, { exact: false })).toBeVisible();
+  await expect(toast(page, `The files are those of generation ${first} again.`)).toBeVisible();
   expect(await gateway.text()).toBe(good);
 });
 
@@ -295,7 +295,7 @@ test("upstreams: looked at, changed with a secret that is never shown, added, an
   await expect(preview).toContainText('idle_timeout = "45s"');
   await expect(preview).not.toContainText("planted-in-the-panel");
   await preview.getByRole("button", { name: "Save" }).click();
-  await expect(page.getByText(/^Saved\./).first()).toBeVisible();
+  await expect(toast(page, /^Saved\./)).toBeVisible();
   expect(await gateway.text()).not.toContain("planted-in-the-panel");
   expect(await gateway.text()).toMatch(/client_secret = \{ sealed = "agp1:/);
   await expect(card("spare")).toContainText("idle 45s");

@@ -1,7 +1,7 @@
 // `test` with a gateway for each worker, and a page that may not do what the panel must never do: write an error to the
 // console, break the page's policy, or ask another origin.
 import AxeBuilder from "@axe-core/playwright";
-import { test as base, expect, type Page } from "@playwright/test";
+import { test as base, expect, type Locator, type Page } from "@playwright/test";
 
 import { type Gateway, PASSWORD, type Setup, startGateway } from "./gateway";
 
@@ -83,10 +83,15 @@ export async function axe(page: Page): Promise<void> {
   await page.emulateMedia({ colorScheme: "light" });
 }
 
-/** The page is not wider than the window. */
+/** The page is not wider than the window, once charts have followed it. */
 export async function fits(page: Page): Promise<void> {
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  expect(wide).toBeLessThanOrEqual(0);
+  const wide = () => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  await expect.poll(wide).toBeLessThanOrEqual(0);
+}
+
+/** The message at the page's corner. Its text stands in the page twice for a second: what is read out is a copy. */
+export function toast(page: Page, text: string | RegExp): Locator {
+  return page.locator(".toast").filter({ hasText: text }).last();
 }
 
 export const PHONE = { width: 390, height: 844 };

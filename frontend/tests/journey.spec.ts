@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 
 import type { Locator, Page } from "@playwright/test";
 
-import { axe, expect, signIn, test } from "./fixture";
+import { axe, expect, signIn, test, toast } from "./fixture";
 import { startGateway, until } from "./gateway";
 
 test.use({ setup: { routing: 'default_model = "gemini-2.5-flash" # what most of us want\nstrategy = "weighted" # by weight' } });
@@ -119,7 +119,7 @@ test("the way back takes all of it away again, the key too", async ({ page, gate
   const agree = dialog(page).getByLabel("I have read this and agree to it");
   await agree.check();
   await dialog(page).getByRole("button", { name: `Roll back to ${first}` }).click();
-  await expect(page.getByText(`The files are those of generation ${first} again.`).first()).toBeVisible();
+  await expect(toast(page, `The files are those of generation ${first} again.`)).toBeVisible();
   const text = await gateway.text();
   expect(text).not.toContain("[keys.journey]");
   expect(text).toContain('default_model = "gemini-2.5-flash" # what most of us want');

@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 
 import type { Locator, Page } from "@playwright/test";
 
-import { axe, expect, fits, PHONE, signIn, test } from "./fixture";
+import { axe, expect, fits, PHONE, signIn, test, toast } from "./fixture";
 import { type Gateway, KEY, until } from "./gateway";
 
 const OFF = "sk-browser-tests-off-0123456789abcdef";
@@ -36,7 +36,7 @@ async function save(page: Page): Promise<void> {
   const preview = page.getByRole("dialog").filter({ has: page.getByRole("button", { name: "Save", exact: true }) });
   await preview.getByRole("button", { name: "Save", exact: true }).click();
   await expect(preview).toHaveCount(0);
-  await expect(page.getByText("Saved", { exact: true }).first()).toBeVisible();
+  await expect(toast(page, "Saved")).toBeVisible();
 }
 
 let made = "";

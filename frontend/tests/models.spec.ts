@@ -1,7 +1,7 @@
 // Public models and what upstreams offer, on the real binary in front of the simulator.
 import type { Locator, Page } from "@playwright/test";
 
-import { axe, expect, fits, PHONE, signIn, test } from "./fixture";
+import { axe, expect, fits, PHONE, signIn, test, toast } from "./fixture";
 
 const MODELS = `[models.fast]
 route = ["sim/gemini-2.5-flash", "sim/gemini-2.5-flash-lite"] # the small one when the first is full
@@ -39,7 +39,7 @@ async function save(page: Page): Promise<void> {
   const preview = page.getByRole("dialog").filter({ has: page.getByRole("button", { name: "Save", exact: true }) });
   await preview.getByRole("button", { name: "Save", exact: true }).click();
   await expect(preview).toHaveCount(0);
-  await expect(page.getByText("Saved", { exact: true }).first()).toBeVisible();
+  await expect(toast(page, "Saved")).toBeVisible();
 }
 
 async function pick(page: Page, field: Locator, option: string): Promise<void> {

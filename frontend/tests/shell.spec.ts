@@ -111,3 +111,23 @@ test("nothing of the frame keeps anybody out", async ({ page }) => {
   await expect(page.getByRole("menuitemradio", { name: "Dark" })).toBeVisible();
   await axe(page);
 });
+
+test("one edit follows another at once, whether or not an event has told of the first", async ({ page }) => {
+  await page.addInitScript(() => {
+    const { addEventListener } = EventSource.prototype;
+    EventSource.prototype.addEventListener = function (this: EventSource, ...given: Parameters<typeof addEventListener>) {
+      if (given[0] !== "config") addEventListener.apply(this, given);
+    } as typeof addEventListener;
+  });
+  await signIn(page, "/keys?tab=groups");
+  for (const name of ["first", "second"]) {
+    await page.getByRole("button", { name: "Create a group" }).first().click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Name", { exact: true }).fill(name);
+    await dialog.getByLabel("Requests at a time").fill("3");
+    await dialog.getByRole("button", { name: "Review change" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Save", exact: true }).click();
+    await expect(page.getByRole("heading", { name, exact: true })).toBeVisible();
+    await expect(page.getByRole("dialog")).toHaveCount(0);
+  }
+});

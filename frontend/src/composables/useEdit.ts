@@ -4,7 +4,7 @@ import { computed, ref, shallowRef } from "vue";
 import { ApiError, asApiError } from "@/api/client";
 import type { Edited } from "@/api/types";
 
-import { useEvents } from "./useEvents";
+import { saved as known, useEvents } from "./useEvents";
 
 export interface EditQuery {
   revision: string;
@@ -87,6 +87,7 @@ export function useEdit<V>(options: {
   async function finish(answer: Edited): Promise<void> {
     newer.value = null;
     begun = answer.revision;
+    known(answer.revision);
     await Promise.all((options.invalidates ?? []).map((queryKey) => queries.invalidateQueries({ queryKey })));
     if (values !== undefined) options.saved?.(answer, values);
   }

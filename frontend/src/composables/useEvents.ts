@@ -130,6 +130,14 @@ function remember(event: Partial<Events>): void {
   if (event.ended) drop();
 }
 
+/**
+ * This page has saved: the files' revision is known before the event that tells of it, and whoever goes on at once would
+ * else be told that somebody changed the file. Replaced by the next event.
+ */
+export function saved(revision: string): void {
+  if (config.value !== null) config.value = { ...config.value, revision };
+}
+
 /** Called by the shell when somebody is signed in. */
 export function connect(queries: QueryClient): void {
   client = queries;
