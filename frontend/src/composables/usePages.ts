@@ -1,20 +1,25 @@
 // The rows that a filter lets through, a page at a time as they are scrolled to. Pages far from what is seen aren't asked anew
 // when rows change: with ten thousand of them that happens all the time.
 import { keepPreviousData, type QueryKey, useQueries } from "@tanstack/vue-query";
-import { computed, ref, shallowRef, type Ref, watch } from "vue";
+import { computed, ref, shallowRef, watch } from "vue";
 
 const SIZE = 100;
 
 interface Source<Filter, Page, Row> {
   /** The begin of the queries' keys. */
   key: QueryKey;
-  filter: Readonly<Ref<Filter>>;
+  /** What is asked for. Another object that reads the same asks nothing anew. */
+  filter: () => Filter;
   ask: (query: Filter & { offset?: number; limit?: number }, signal?: AbortSignal) => Promise<Page>;
   rows: (page: Page) => Row[];
   name: (row: Row) => string;
 }
 
-export function usePages<Filter extends object, Page extends { matched: number }, Row>({ key, filter, ask, rows: of, name }: Source<Filter, Page, Row>) {
+export function usePages<Filter extends object, Page extends { matched: number }, Row>({ key, filter: wanted, ask, rows: of, name }: Source<Filter, Page, Row>) {
+  const filter = computed<Filter>((before) => {
+    const next = wanted();
+    return before !== undefined && JSON.stringify(before) === JSON.stringify(next) ? before : next;
+  });
   const asked = ref(1);
   const seen = ref<readonly [number, number]>([0, 0]);
 

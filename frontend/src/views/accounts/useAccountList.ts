@@ -1,6 +1,4 @@
 // The accounts that a filter lets through.
-import type { Ref } from "vue";
-
 import { useApi } from "@/composables/useApi";
 import { usePages } from "@/composables/usePages";
 
@@ -16,7 +14,7 @@ export interface AccountFilter {
   desc?: boolean;
 }
 
-export function useAccountList(filter: Readonly<Ref<AccountFilter>>) {
+export function useAccountList(filter: () => AccountFilter) {
   const { api, call } = useApi();
   return usePages({
     key: ["accounts", "list"],

@@ -1,6 +1,6 @@
 // The keys that a filter lets through, and keys to choose from.
 import { keepPreviousData, useQuery } from "@tanstack/vue-query";
-import { computed, type Ref, ref } from "vue";
+import { computed, ref } from "vue";
 
 import { useApi } from "@/composables/useApi";
 import { usePages } from "@/composables/usePages";
@@ -16,7 +16,7 @@ export interface KeyFilter {
   desc?: boolean;
 }
 
-export function useKeyList(filter: Readonly<Ref<KeyFilter>>) {
+export function useKeyList(filter: () => KeyFilter) {
   const { api, call } = useApi();
   return usePages({
     key: ["keys", "list"],
