@@ -52,3 +52,11 @@ export function firstLanguage(): Promise<void> {
 export const locale = computed(() => (i18n.global.locale.value === "zh" ? "zh-CN" : "en"));
 
 export const t = i18n.global.t;
+
+/** The message of a code of the gateway's; the code itself where there is none. */
+export function called(key: string, code: string): string {
+  return i18n.global.te(key) ? t(key) : code;
+}
+
+/** What kind of refusal of an upstream it was. */
+export const className = (name: string | null | undefined) => (name ? called(`common.class.${name}`, name) : "");

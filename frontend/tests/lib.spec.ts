@@ -4,7 +4,9 @@ import { expect, test } from "@playwright/test";
 import { sorted } from "../src/components/table";
 import { parseDiff } from "../src/lib/diff";
 import { bytes, compact, duration, money, percent, relative } from "../src/lib/format";
+import { ofAccount, ofBudget, ofDrift, ofRestart, ofStore, refresh, verdict } from "../src/lib/said";
 import { parseDuration, parseSize } from "../src/lib/units";
+import { type Attention, told } from "../src/views/overview/attention";
 
 test("counts are short from a thousand on", () => {
   const cases: [number, string][] = [[0, "0"], [999, "999"], [1000, "1.0K"], [1234, "1.2K"], [999_949, "999.9K"], [999_950, "1.0M"], [1_250_000, "1.3M"], [-1500, "-1.5K"]];
@@ -48,4 +50,43 @@ test("rows without a value stand last in either direction", () => {
   const columns = [{ key: "n", label: "N", value: (row: { n: number | null }) => row.n }];
   expect(sorted(rows, columns, { key: "n", descending: false }).map(({ n }) => n)).toEqual([1, 2, 10, null]);
   expect(sorted(rows, columns, { key: "n", descending: true }).map(({ n }) => n)).toEqual([10, 2, 1, null]);
+});
+
+test("the gateway's own sentences are taken apart, and what is not known is left to it", () => {
+  const at = "2026-11-23T10:00:00.000Z";
+  expect(verdict("usable")).toEqual({ is: "usable" });
+  expect(verdict(`cooling until ${at}`)).toEqual({ is: "cooling", until: at, class: null });
+  expect(verdict(`cooling until ${at} (rate_limited)`)).toEqual({ is: "cooling", until: at, class: "rate_limited" });
+  expect(verdict(`no quota left until ${at}`)).toEqual({ is: "no_quota", until: at });
+  expect(verdict("disabled: closed by the provider")).toEqual({ is: "disabled", why: "closed by the provider" });
+  for (const text of ["toString", "usable, and more", ""]) expect(verdict(text)).toBeNull();
+
+  expect(ofAccount("account `a`: why (or not) (since 2026)")).toEqual({ reason: "why (or not)", since: "2026" });
+  expect(ofAccount("account `a`: why")).toEqual({ reason: "why", since: null });
+  expect(ofBudget("key `k` has used $0.80 of $1.00 a day", `raise its budget, or wait until ${at}`)).toEqual({ used: "$0.80", bound: "$1.00", per: "day", until: at });
+  expect(ofBudget("key `k` has used $0.80 of $1.00 a week", `raise its budget, or wait until ${at}`)).toBeNull();
+  expect(ofStore(`the log can't be written since ${at}: disk: full`)).toEqual({ file: "log", since: at, error: "disk: full" });
+  expect(ofRestart("`server.listen` takes effect after a restart")).toBe("server.listen");
+  expect(ofDrift("the files differ from what runs: not read yet")).toBe("unread");
+  expect(ofDrift("the files differ from what runs: who knows")).toBeNull();
+
+  const done = { is: "done", renewed: true, until: at, project: "p-1", tier: "pro", models: 3 };
+  expect(refresh(`token renewed until ${at}, project p-1, tier pro, 3 models`)).toEqual(done);
+  expect(refresh("token still good, 0 models")).toEqual({ is: "done", renewed: false, until: null, project: null, tier: null, models: 0 });
+  expect(refresh("not asked, since it is needs_login: sign in again")).toEqual({ is: "not_asked", state: "needs_login" });
+  expect(refresh("rate_limited: slow down; really")).toEqual({ is: "failed", class: "rate_limited", why: "slow down; really" });
+  expect(refresh("Something else")).toBeNull();
+});
+
+test("what needs a person is told in the panel's words, or in the gateway's where they are all there is", () => {
+  const of = (item: Partial<Attention>) => told({ kind: "account", urgency: "error", message: "", step: null, account: null, key: null, group: null, file: null, line: null, link: null, ...item });
+  expect(of({ kind: "sign_in", account: "a", message: "account `a`: whatever (since T)" })).toMatchObject({ title: { key: "sign_in.one", values: { what: "a" } }, detail: { key: "sign_in.detail" }, since: "T" });
+  expect(of({ account: "a", message: "account `a`: closed by the provider" })).toMatchObject({ detail: { key: "account.closed" }, raw: null });
+  expect(of({ account: "a", message: "account `a`: by its own words" })).toMatchObject({ detail: null, raw: "by its own words" });
+  expect(of({ kind: "reload", file: "agp.toml", line: 3, message: "error[AGP010]: x" })).toMatchObject({ title: { values: { what: "agp.toml:3" } }, raw: "error[AGP010]: x" });
+  const budget = { kind: "budget", key: "k", message: "key `k` has used $1 of $1 a month", step: "raise its budget, or wait until T" } as const;
+  expect(of(budget)).toMatchObject({ title: { key: "budget.over" }, detail: { key: "budget.month" }, until: "T" });
+  expect(of({ ...budget, urgency: "warning" })).toMatchObject({ title: { key: "budget.one" } });
+  expect(of({ ...budget, message: "it is used up" })).toMatchObject({ raw: "it is used up", until: null });
+  expect(of({ kind: "store", message: "nothing can be written" })).toMatchObject({ title: { key: "store.some" }, raw: "nothing can be written" });
 });

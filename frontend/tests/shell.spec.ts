@@ -114,7 +114,7 @@ test("nothing of the frame keeps anybody out", async ({ page }) => {
 
 test("one edit follows another at once, whether or not an event has told of the first", async ({ page }) => {
   await page.addInitScript(() => {
-    const { addEventListener } = EventSource.prototype;
+    const addEventListener: EventSource["addEventListener"] = Reflect.get(EventSource.prototype, "addEventListener");
     EventSource.prototype.addEventListener = function (this: EventSource, ...given: Parameters<typeof addEventListener>) {
       if (given[0] !== "config") addEventListener.apply(this, given);
     } as typeof addEventListener;

@@ -2,7 +2,8 @@
 // names a state or a kind of refusal, the panel says it in the reader's language.
 import type { Tone } from "@/components/Badge.vue";
 import type { Edited, Schema } from "@/api/types";
-import { t } from "@/i18n";
+import { className, t } from "@/i18n";
+import { disabledBy } from "@/lib/said";
 
 export type Account = Schema["Account"];
 export type Quota = Schema["Quota"];
@@ -36,29 +37,6 @@ export function stateName(state: string): string {
   return known(state) ? t(`accounts.state.${state}`) : state;
 }
 
-const CLASSES = new Set([
-  "auth_expired",
-  "account_invalid",
-  "needs_validation",
-  "forbidden",
-  "rate_limited",
-  "quota_exhausted",
-  "capacity",
-  "model_not_found",
-  "server_error",
-  "timeout",
-  "upstream_garbage",
-  "network",
-  "oauth_config",
-  "empty_answer",
-]);
-
-/** What kind of refusal it was. */
-export function className(name: string | null | undefined): string {
-  if (!name) return "";
-  return CLASSES.has(name) ? t(`accounts.class.${name}`) : name;
-}
-
 /** Why it is in its state; empty where there is nothing to say. */
 export function reasonText(account: Account): string {
   if (!account.enabled) return t("accounts.reason.not_enabled");
@@ -77,9 +55,17 @@ export function reasonText(account: Account): string {
       if (account.reason?.startsWith("on trial")) return t("accounts.reason.trial");
       if (account.models.length > 0) return t("accounts.reason.some_closed", { n: account.models.length }, account.models.length);
       return account.reason ?? "";
+    case "disabled":
+      return disabledReason(account.reason ?? "");
     default:
       return account.reason ?? "";
   }
+}
+
+/** Why it is out of service. */
+export function disabledReason(reason: string): string {
+  const why = disabledBy(reason);
+  return why === null ? reason : t(`accounts.disabled.${why}`);
 }
 
 export type Step = "signin" | "verify" | "release" | "resume" | "enable";

@@ -1,7 +1,8 @@
-// What a person can do at once about each thing that needs one. Pure.
+// What needs a person: in the panel's words, and what can be done at once about it. Pure.
 import type { RouteLocationRaw } from "vue-router";
 
 import type { Schema } from "@/api/types";
+import { disabledBy, ofAccount, ofBudget, ofDrift, ofRestart, ofStore } from "@/lib/said";
 
 export type Attention = Schema["Attention"];
 
@@ -46,5 +47,65 @@ export function action(item: Attention, write: boolean): Action {
       return { label: "add_account", to: { path: "/accounts", query: write ? { add: "oauth" } : {} } };
     case "no_key":
       return { label: "add_key", to: { path: "/keys", query: write ? { add: "key" } : {} } };
+  }
+}
+
+/** A message of the area: the end of its key, and what stands in it. */
+interface Phrase {
+  key: string;
+  values?: Record<string, string>;
+}
+
+/** A thing in the panel's words. What the gateway alone can tell, such as a diagnostic, stands in `raw` as it is. */
+export interface Told {
+  title: Phrase;
+  detail: Phrase | null;
+  raw: string | null;
+  since: string | null;
+  step: Phrase | null;
+  /** Until when one can wait instead: the step has its place {time}. */
+  until: string | null;
+}
+
+export function told(item: Attention): Told {
+  const { kind, message } = item;
+  const place = item.file && item.line ? `${item.file}:${item.line}` : item.file;
+  const what = item.account ?? item.key ?? item.group ?? place ?? "";
+  const title = what === "" ? { key: `${kind}.some` } : { key: `${kind}.one`, values: { what } };
+  const plain: Told = { title, detail: null, raw: null, since: null, step: { key: `${kind}.step` }, until: null };
+  /** Not recognised: the gateway's words. */
+  const asSaid: Told = { ...plain, raw: message };
+  switch (kind) {
+    case "sign_in":
+    case "verify":
+      return { ...plain, detail: { key: `${kind}.detail` }, since: ofAccount(message)?.since ?? null };
+    case "account": {
+      const found = ofAccount(message);
+      const why = found === null ? null : disabledBy(found.reason);
+      return { ...plain, detail: why === null ? null : { key: `account.${why}` }, raw: why === null ? (found?.reason ?? message) : null, since: found?.since ?? null };
+    }
+    case "reload":
+      return asSaid;
+    case "drift": {
+      const why = ofDrift(message);
+      return why === null ? { ...asSaid, step: null } : { ...plain, detail: { key: `drift.${why}` }, step: null };
+    }
+    case "restart": {
+      const setting = ofRestart(message);
+      return setting === null ? asSaid : { ...plain, title: { key: "restart.one", values: { what: setting } } };
+    }
+    case "budget": {
+      const used = ofBudget(message, item.step ?? "");
+      if (used === null) return { ...asSaid, step: null };
+      const over = item.urgency === "error" ? { key: "budget.over", values: { what } } : title;
+      return { ...plain, title: over, detail: { key: `budget.${used.per}`, values: { used: used.used, bound: used.bound } }, until: used.until };
+    }
+    case "store": {
+      const failing = ofStore(message);
+      return failing === null ? asSaid : { ...plain, title: { key: `store.${failing.file}` }, raw: failing.error, since: failing.since };
+    }
+    case "no_account":
+    case "no_key":
+      return { ...plain, detail: { key: `${kind}.detail` }, step: null };
   }
 }
