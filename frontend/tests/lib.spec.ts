@@ -58,6 +58,8 @@ test("the gateway's own sentences are taken apart, and what is not known is left
   expect(verdict(`cooling until ${at}`)).toEqual({ is: "cooling", until: at, class: null });
   expect(verdict(`cooling until ${at} (rate_limited)`)).toEqual({ is: "cooling", until: at, class: "rate_limited" });
   expect(verdict(`no quota left until ${at}`)).toEqual({ is: "no_quota", until: at });
+  expect(verdict(`the model cools until ${at}`)).toEqual({ is: "model_cooling", until: at });
+  expect(verdict("its `models` leave this model out")).toEqual({ is: "not_its_model" });
   expect(verdict("disabled: closed by the provider")).toEqual({ is: "disabled", why: "closed by the provider" });
   for (const text of ["toString", "usable, and more", ""]) expect(verdict(text)).toBeNull();
 

@@ -70,5 +70,6 @@ test("a request's kind of error and verdicts", async ({ page, gateway }) => {
   await page.locator(".row-line").first().click();
   const verdicts = page.getByTestId("verdicts").locator("tr").filter({ hasText: "carol" });
   await expect(verdicts).toContainText(/冷却至 \d{4}年.*：请求限速/);
-  await expect(page.getByTestId("verdicts").locator("tr").filter({ hasText: "alice" })).toContainText("不用于此请求");
+  await expect(page.getByTestId("verdicts").locator("tr").filter({ hasText: "alice" })).toContainText("不允许此密钥使用");
+  await expect(page.getByTestId("verdicts").locator("tr").filter({ hasText: "frank" })).toContainText("已在配置文件中关闭");
 });

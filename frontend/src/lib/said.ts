@@ -2,13 +2,17 @@
 // to say it in the reader's language. `null`: not known, so it stays as the gateway says it. Times are as the gateway writes them. Pure.
 
 export type Verdict =
-  | { is: "usable" | "excluded" | "person" | "full" | "paused" | "needs_login" | "needs_verification" }
+  | { is: "chosen" | "usable" | "excluded" | "not_for_key" | "not_enabled" | "not_its_model" | "person" | "full" | "paused" | "needs_login" | "needs_verification" }
   | { is: "cooling"; until: string; class: string | null }
-  | { is: "no_quota"; until: string }
+  | { is: "no_quota" | "model_cooling"; until: string }
   | { is: "disabled"; why: string };
 
 const VERDICTS: Record<string, Verdict> = {
+  chosen: { is: "chosen" },
   usable: { is: "usable" },
+  "not for this key": { is: "not_for_key" },
+  "paused: `enabled = false` in the file": { is: "not_enabled" },
+  "its `models` leave this model out": { is: "not_its_model" },
   "not for this request": { is: "excluded" },
   "waits for a person": { is: "person" },
   "all slots taken": { is: "full" },
@@ -23,6 +27,8 @@ export function verdict(text: string): Verdict | null {
   if (cooling?.[1] !== undefined) return { is: "cooling", until: cooling[1], class: cooling[2] ?? null };
   const quota = /^no quota left until (\S+)$/.exec(text);
   if (quota?.[1] !== undefined) return { is: "no_quota", until: quota[1] };
+  const model = /^the model cools until (\S+)$/.exec(text);
+  if (model?.[1] !== undefined) return { is: "model_cooling", until: model[1] };
   const disabled = /^disabled: (.+)$/s.exec(text);
   if (disabled?.[1] !== undefined) return { is: "disabled", why: disabled[1] };
   return Object.hasOwn(VERDICTS, text) ? (VERDICTS[text] ?? null) : null;

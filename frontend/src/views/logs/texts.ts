@@ -15,7 +15,8 @@ export function verdictText(text: string): string {
         ? t("logs.verdicts.is.cooling", { at: at(known.until) })
         : t("logs.verdicts.is.cooling_class", { at: at(known.until), why: className(known.class) });
     case "no_quota":
-      return t("logs.verdicts.is.no_quota", { at: at(known.until) });
+    case "model_cooling":
+      return t(`logs.verdicts.is.${known.is}`, { at: at(known.until) });
     case "disabled":
       return t("logs.verdicts.is.disabled", { why: disabledReason(known.why) });
     default:
