@@ -51,3 +51,70 @@ fn model((route, at): &(Arc<Route>, usize)) -> (&str, &str) {
     let target = &route.targets[*at];
     (target.upstream.id.as_str(), &target.model)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use crate::base::task::Tasks;
+    use crate::config::secret::Resolver;
+    use crate::config::source::Files;
+    use crate::runtime::build::{Context, build};
+    use crate::runtime::registry::Registry;
+    use crate::store::testing::NoKeys;
+    use crate::store::{Learned, Store};
+
+    #[test]
+    fn an_accounts_models_are_told_once_each_in_order() {
+        let account = |name: &str, more: &str| {
+            format!(
+                "[accounts.{name}]\nupstream = \"u\"\nrefresh_token = \"made-up-{name}\"\n{more}\n"
+            )
+        };
+        let text = format!(
+            "version = 1\n[upstreams.u]\nkind = \"antigravity\"\ndiscover = false\n\
+             oauth = {{ client_id = \"id\", client_secret = \"made-up\" }}\n\
+             [models.a]\nroute = [\"u/two\", \"u/one\"]\naliases = [\"z\"]\n\
+             [models.b]\nroute = [\"u/one\", \"u/three\"]\n{}{}{}",
+            account("all", ""),
+            account("some", "models = [\"three\"]"),
+            account("off", "enabled = false"),
+        );
+        let files = Files::from_texts([(PathBuf::from("agp.toml"), text)]);
+        let loaded = crate::config::load(&files, std::iter::empty());
+        let store = Store::in_memory(Arc::new(NoKeys));
+        let registry = Registry::new(store, Tasks::new(), &mut Learned::default());
+        let context = Context {
+            secrets: &Resolver::new(|_| None, None, PathBuf::from("id")),
+            registry: &registry,
+            present: None,
+            generation: 1,
+            revision: [0; 32],
+        };
+        let config = loaded
+            .config
+            .unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics));
+        let snapshot = build(Arc::new(config), &context).unwrap();
+        let models = |number| -> Vec<(&str, &str)> {
+            let seats = snapshot.seats(number);
+            seats
+                .map(|seat| (seat.account.id.as_str(), seat.lane.model.as_str()))
+                .collect()
+        };
+        let number = |name: &str| {
+            let found = snapshot
+                .accounts
+                .values()
+                .find(|account| account.id.as_str() == name);
+            found.map(|account| account.number)
+        };
+        assert_eq!(
+            models(number("all").unwrap()),
+            [("all", "one"), ("all", "three"), ("all", "two")]
+        );
+        assert_eq!(models(number("some").unwrap()), [("some", "three")]);
+        assert_eq!(number("off"), None);
+        assert!(models(u32::MAX).is_empty());
+    }
+}
