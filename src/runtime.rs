@@ -17,6 +17,7 @@ pub mod project;
 pub mod refresh;
 pub mod registry;
 pub mod rows;
+mod seats;
 pub mod signin;
 pub mod slots;
 pub mod snapshot;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::config::decode::walk;
 use crate::config::diagnostic::Span;
 use crate::config::seal::holds_identity;
-use crate::config::source::FileId;
+use crate::config::source::{FileId, Lines};
 use crate::config::tree::{KeyPath, Node, Origin, Problem, Value};
 
 /// What stands in for it.
@@ -134,6 +134,7 @@ pub(crate) struct Masked {
     pub(crate) text: String,
     /// Hidden range, where its stand-in begins, and how long that is.
     moved: Vec<(Range<usize>, usize, usize)>,
+    lines: Lines,
 }
 
 impl Masked {
@@ -161,7 +162,16 @@ impl Masked {
             moved.push((range, at, out.len() - at));
         }
         out.push_str(&text[from..]);
-        Self { text: out, moved }
+        Self {
+            lines: Lines::of(&out),
+            text: out,
+            moved,
+        }
+    }
+
+    /// The line of a place in the new text.
+    pub(crate) fn line(&self, at: usize) -> usize {
+        self.lines.line(&self.text, at)
     }
 
     fn place(&self, old: usize, end: bool) -> usize {

@@ -202,7 +202,7 @@ impl<'a> Sources<'a> {
         let from = text[..from].rfind('\n').map_or(0, |i| i + 1);
         let to = text[to..].find('\n').map_or(text.len(), |i| to + i);
         let mut snippet = Snippet::source(&text[from..to])
-            .line_start(memchr::memchr_iter(b'\n', &text.as_bytes()[..from]).count() + 1)
+            .line_start(masked.line(from))
             .fold(true);
         let i = places.iter().position(|(.., own)| *own).unwrap_or(0);
         let at = self.files.position(places.get(i)?.0);

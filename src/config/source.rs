@@ -1,6 +1,7 @@
 //! The files in play: the root file and what it includes, with their digests. Everything here is bounded.
 
 mod glob;
+mod lines;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,6 +17,8 @@ use toml::de::{DeTable, DeValue};
 use crate::config::diagnostic::{Code, Diagnostic, Span};
 
 pub(crate) use glob::expand;
+pub(crate) use lines::Lines;
+pub use lines::Position;
 
 /// Largest single file in bytes.
 pub const MAX_FILE: u64 = 16 << 20;
@@ -53,9 +56,26 @@ pub struct File {
     pub text: Arc<str>,
     /// SHA-256 of its bytes.
     pub digest: [u8; 32],
+    lines: Lines,
 }
 
 impl File {
+    fn new(id: FileId, path: PathBuf, text: Arc<str>, digest: [u8; 32]) -> Self {
+        let lines = Lines::of(&text);
+        Self {
+            id,
+            path,
+            text,
+            digest,
+            lines,
+        }
+    }
+
+    /// The line of a place, from 1.
+    pub(crate) fn line(&self, at: usize) -> usize {
+        self.lines.line(&self.text, at)
+    }
+
     /// The folder that paths in this file are relative to.
     pub fn folder(&self) -> &Path {
         folder_of(&self.path)
@@ -104,15 +124,6 @@ impl fmt::Debug for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
-}
-
-/// A place for people: both count from 1, columns in characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
-    /// Line.
-    pub line: usize,
-    /// Column.
-    pub column: usize,
 }
 
 /// All files in play and what went wrong while they were read.
@@ -172,11 +183,9 @@ impl Files {
         let files: Vec<File> = texts
             .into_iter()
             .enumerate()
-            .map(|(i, (path, text))| File {
-                id: FileId::at(i),
-                path,
-                digest: Sha256::digest(text.as_bytes()).into(),
-                text: text.into(),
+            .map(|(i, (path, text))| {
+                let digest = Sha256::digest(text.as_bytes()).into();
+                File::new(FileId::at(i), path, text.into(), digest)
             })
             .collect();
         let root = files.first().map(|f| f.path.clone()).unwrap_or_default();
@@ -253,7 +262,7 @@ impl Files {
         let before = file.text.get(..span.range.start).unwrap_or(&file.text);
         let line_start = before.rfind('\n').map_or(0, |i| i + 1);
         Position {
-            line: memchr::memchr_iter(b'\n', before.as_bytes()).count() + 1,
+            line: file.line(before.len()),
             column: before[line_start..].chars().count() + 1,
         }
     }
@@ -346,12 +355,8 @@ impl Reading {
                 String::from_utf8_lossy(&bytes[..good]).into_owned().into()
             }
         };
-        self.files.push(File {
-            id,
-            path: path.to_owned(),
-            text,
-            digest,
-        });
+        self.files
+            .push(File::new(id, path.to_owned(), text, digest));
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::config::diagnostic::{Code, Diagnostic, Span};
 use crate::config::hint;
-use crate::config::source::File;
+use crate::config::source::{File, Lines};
 
 /// An error of the parser.
 pub(crate) fn diagnostic(file: &File, error: &toml::de::Error) -> Diagnostic {
@@ -72,12 +72,13 @@ pub(crate) fn first_of_each<'e>(
     const COMMA: &str = "missing comma between array elements";
     let unclosed = errors.iter().any(is_unclosed);
     let mut kept: Vec<&toml::de::Error> = Vec::new();
+    let lines = Lines::of(text);
     let mut last_line = None;
     let mut sorted: Vec<&toml::de::Error> = errors.iter().collect();
     sorted.sort_by_key(|e| e.span().map_or(0, |s| s.start));
     for error in sorted {
         let start = error.span().map_or(0, |s| s.start.min(text.len()));
-        let line = memchr::memchr_iter(b'\n', &text.as_bytes()[..start]).count();
+        let line = lines.line(text, start);
         let duplicate = error.message() == "duplicate key";
         if !duplicate && last_line == Some(line) {
             continue;

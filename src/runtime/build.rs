@@ -4,7 +4,7 @@ mod keys;
 mod signin;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use wildmatch::WildMatch;
 
@@ -71,6 +71,7 @@ pub fn build(config: Arc<Config>, context: &Context<'_>) -> Result<Snapshot, Vec
         routes,
         listed,
         undiscovered,
+        seats: OnceLock::new(),
     })
 }
 

@@ -2,8 +2,8 @@
 //! that can fail.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use subtle::ConstantTimeEq;
 use wildmatch::WildMatch;
@@ -23,6 +23,7 @@ use crate::runtime::limits::{Limited, Whose};
 use crate::runtime::metrics::ModelCounts;
 use crate::runtime::numbers::AccountSet;
 use crate::runtime::rows::Rows;
+use crate::runtime::seats::Seats;
 use crate::runtime::signin::SignIn;
 use crate::runtime::slots::KeySlots;
 use crate::store::BudgetOwner;
@@ -48,6 +49,8 @@ pub struct Snapshot {
     pub(super) listed: Vec<Listed>,
     /// Whether the routes lack the list of an upstream that publishes one.
     pub(super) undiscovered: bool,
+    /// Made when somebody asks first.
+    pub(super) seats: OnceLock<Seats>,
 }
 
 pub(super) struct Listed {
@@ -266,6 +269,13 @@ impl Snapshot {
     /// Every route under each of its names.
     pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.routes.values()
+    }
+
+    /// The seats of the account of this number: one for each upstream model that it may serve, in order. Who asks first waits
+    /// for a look at every seat there is.
+    pub fn seats(&self, account: u32) -> impl Iterator<Item = &Seat> {
+        let seats = || Seats::of_routes(self.routes());
+        self.seats.get_or_init(seats).of(account)
     }
 
     /// Every name of a route with it, in no order.

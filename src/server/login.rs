@@ -350,3 +350,39 @@ impl Proven {
         is(&self.known, known.material()) & is(&self.given, given)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use futures_util::future::join_all;
+
+    use super::*;
+    use crate::store::testing::NoKeys;
+
+    #[tokio::test]
+    async fn no_more_is_hashed_than_one_machine_bears_however_many_addresses_try() {
+        let store = Store::in_memory(Arc::new(NoKeys));
+        let login = Login::new(store, &mut Learned::default());
+        let from = |n| Some(Ipv4Addr::new(10, 0, n, 1).into());
+        let try_one = |n| login.check(None, from(n), Secret::new("a guess".to_owned()));
+        // Nobody's hash begins before all of them have asked.
+        let all = u32::try_from(HASHES).unwrap();
+        let held = login.hashes.acquire_many(all).await.unwrap();
+        let tries = join_all((0..40).map(try_one));
+        let release = async {
+            tokio::task::yield_now().await;
+            drop(held);
+        };
+        let (outcomes, ()) = tokio::join!(tries, release);
+        let wrong = outcomes.iter().filter(|o| **o == Err(Denied::Wrong));
+        assert_eq!(wrong.count(), TRIES);
+        let busy = outcomes
+            .iter()
+            .filter(|o| **o == Err(Denied::Throttled(BUSY)));
+        assert_eq!(busy.count(), 40 - TRIES);
+        assert_eq!(login.tries.available_permits(), TRIES);
+        // Who was not looked at has not tried: there is no pause for that.
+        assert_eq!(try_one(39).await, Err(Denied::Wrong));
+    }
+}

@@ -14,7 +14,7 @@ use crate::base::time::Timestamp;
 use crate::runtime::metrics::ModelCounts;
 use crate::runtime::snapshot::Snapshot;
 use crate::server::login::Counts;
-use crate::server::survey::{self, STATES, Survey};
+use crate::server::survey::{self, STATES};
 use crate::server::{Gateway, reply};
 use crate::store::{Condition, Health};
 
@@ -217,12 +217,11 @@ impl<'a> Tally<'a> {
             tally.states.insert(id.as_str(), [0; STATES.len()]);
             tally.calls.insert(id.as_str(), 0);
         }
-        let survey = Survey::of(snapshot, now);
         for (id, account) in &snapshot.config.accounts {
             let Some(states) = tally.states.get_mut(account.upstream.as_str()) else {
                 continue;
             };
-            states[survey::place(&survey.state(id))] += 1;
+            states[survey::place(&survey::state(snapshot, id, now))] += 1;
             let Some(account) = snapshot.accounts.get(id) else {
                 continue;
             };

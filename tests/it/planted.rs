@@ -18,6 +18,7 @@ use crate::support::client::{BOTH, Dialect};
 use crate::support::process::{AGP, Running, agp, run, shell};
 use crate::support::{simulate, until, within};
 
+mod panel;
 mod tokens;
 
 use tokens::Desk;
@@ -178,6 +179,8 @@ struct Texts {
     keys: Vec<String>,
     /// Of an administrator.
     admin: String,
+    /// Of the panel.
+    password: String,
     env: Vec<(&'static str, String)>,
 }
 
@@ -215,7 +218,7 @@ async fn plant(garden: &mut Garden, folder: &Path, desk: &mut Desk, sim: &str) -
     let cleared = garden.ask_with(folder, &["seal"], &[], &sealed).await;
     std::fs::write(folder.join("token.txt"), format!("{of_file}\n")).unwrap();
     let digest: String = hex(&Sha256::digest(&hashed));
-    let (desk_url, password) = (desk.url(), json!(password).to_string());
+    let (desk_url, quoted) = (desk.url(), json!(password).to_string());
     let oauth = format!(
         "oauth = {{ client_id = \"sim-client\", client_secret = \"{client_secret}\", auth_url = \"{sim}/o/oauth2/v2/auth\", token_url = \"{desk_url}\", userinfo_url = \"{sim}/oauth2/v2/userinfo\" }}"
     );
@@ -233,7 +236,7 @@ level = "trace"
 format = "json"
 
 [admin]
-password = {password}
+password = {quoted}
 
 [admin.tokens.all]
 sha256 = "{admin_digest}"
@@ -302,6 +305,7 @@ route = ["proxied/x"]
         included,
         keys: vec![key, hashed, of_env_key.clone()],
         admin,
+        password,
         env: vec![
             ("THE_TOKEN", of_env),
             ("THE_KEY", of_env_key),
@@ -735,6 +739,7 @@ async fn exercise(
     let running = status().unwrap();
     let url = format!("http://{}", running["listen"].as_str().unwrap());
     let id = requests(garden, texts, &url).await;
+    panel::sign_in(garden, texts, &url).await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let metrics = format!("http://{}/metrics", running["metrics"].as_str().unwrap());
     send(garden, "/metrics", client.get(metrics)).await;
@@ -914,6 +919,7 @@ fn texts_after(texts: &Texts) -> Texts {
         included: String::new(),
         keys: texts.keys.clone(),
         admin: texts.admin.clone(),
+        password: texts.password.clone(),
         env: Vec::new(),
     }
 }

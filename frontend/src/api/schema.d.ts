@@ -3020,7 +3020,7 @@ export interface components {
         Verdict: {
             /**
              * Format: uint64
-             * @description The try after which it was, where it was not at the begin.
+             * @description The try that the pick led to at which this was said; absent at the first pick, and at the last where nobody was left.
              */
             try?: number | null;
             /** @description The account. */

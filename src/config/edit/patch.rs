@@ -95,11 +95,10 @@ pub fn patch(before: &Files, after: &Files, prefix: &str) -> Result<Patch, NoPat
 
 /// The numbers of the lines that hold a secret in clear, from 0, for each file.
 fn secret_lines(files: &Files) -> Vec<Vec<usize>> {
-    let line = |text: &str, at: usize| memchr::memchr_iter(b'\n', &text.as_bytes()[..at]).count();
     let of = |(file, ranges): (&File, Vec<std::ops::Range<usize>>)| {
         let lines = ranges
             .into_iter()
-            .flat_map(|range| line(&file.text, range.start)..=line(&file.text, range.end));
+            .flat_map(|range| file.line(range.start) - 1..=file.line(range.end) - 1);
         lines.collect()
     };
     files.iter().zip(masks(files, true)).map(of).collect()

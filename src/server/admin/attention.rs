@@ -8,7 +8,7 @@ use crate::runtime::limits::Whose;
 use crate::runtime::snapshot::Snapshot;
 use crate::server::Gateway;
 use crate::server::admin::api::overview::{Attention, AttentionKind, ConfigState, Urgency};
-use crate::server::survey::Survey;
+use crate::server::survey;
 use crate::store::Condition;
 
 /// Most things that are listed.
@@ -36,8 +36,8 @@ fn thing(kind: AttentionKind, urgency: Urgency, message: String) -> Attention {
 pub(super) fn attention(
     gateway: &Gateway,
     snapshot: &Snapshot,
-    survey: &Survey<'_>,
     config: &ConfigState,
+    now: Timestamp,
 ) -> Vec<Attention> {
     let runtime = &gateway.dispatcher.runtime;
     let mut all = files(config);
@@ -45,9 +45,8 @@ pub(super) fn attention(
     let store = [("state", &health.state), ("log", &health.log)];
     all.extend(store.into_iter().filter_map(|(file, of)| failing(file, of)));
     for id in snapshot.config.accounts.keys() {
-        let found = survey
-            .report(id)
-            .and_then(|report| account(id.as_str(), &report));
+        let report = survey::report(snapshot, id, now);
+        let found = report.and_then(|report| account(id.as_str(), &report));
         all.extend(found);
     }
     let now = runtime.registry.limits.clock.now();

@@ -18,7 +18,7 @@ use crate::server::admin::usage::steps::{Step, hour, midnights};
 use crate::server::admin::usage::sums::sums;
 use crate::server::admin::usage::{rows, series, total};
 use crate::server::admin::{Params, Refusal, told};
-use crate::server::survey::{self, STATES, Survey};
+use crate::server::survey::{self, STATES};
 use crate::store::RollUp;
 
 /// The series is of so many hours, the one that runs among them.
@@ -31,8 +31,7 @@ pub(super) fn overview(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> 
     let snapshot = runtime.snapshot();
     let (zone, now) = (&snapshot.config.admin.time_zone, Timestamp::now());
     let config = config(gateway, &snapshot);
-    let survey = Survey::of(&snapshot, now);
-    let mut attention = attention::attention(gateway, &snapshot, &survey, &config);
+    let mut attention = attention::attention(gateway, &snapshot, &config, now);
     attention.truncate(MOST);
 
     let (midnight, before) = midnights(now, zone);
@@ -45,7 +44,7 @@ pub(super) fn overview(gateway: &Gateway, _: &Params) -> Result<Value, Refusal> 
     told(&Overview {
         at: now.to_string(),
         gateway: process(gateway, &snapshot),
-        accounts: accounts(&snapshot, &survey),
+        accounts: accounts(&snapshot, now),
         today: sums(&total(&read(midnight, now)?)),
         yesterday: sums(&total(&yesterday)),
         series: series(&begins, &read(first, now)?),
@@ -76,10 +75,10 @@ fn process(gateway: &Gateway, snapshot: &Snapshot) -> GatewayState {
     }
 }
 
-fn accounts(snapshot: &Snapshot, survey: &Survey<'_>) -> AccountCounts {
+fn accounts(snapshot: &Snapshot, now: Timestamp) -> AccountCounts {
     let mut states = [0u64; STATES.len()];
     for id in snapshot.config.accounts.keys() {
-        states[survey::place(&survey.state(id))] += 1;
+        states[survey::place(&survey::state(snapshot, id, now))] += 1;
     }
     let by_state = STATES.iter().zip(states).filter(|(_, n)| *n > 0);
     AccountCounts {

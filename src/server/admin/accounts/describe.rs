@@ -13,7 +13,6 @@ use crate::store::UsageHead;
 pub(in crate::server::admin) fn describe(
     snapshot: &Snapshot,
     id: &AccountId,
-    seats: &[&Seat],
     day: Option<&UsageHead>,
     now: Timestamp,
 ) -> Option<Account> {
@@ -25,7 +24,8 @@ pub(in crate::server::admin) fn describe(
         account.cache_share = cache_share(day);
     }
     if let Some(state) = snapshot.accounts.get(id) {
-        living(&mut account, state, seats, now);
+        let seats: Vec<&Seat> = snapshot.seats(state.number).collect();
+        living(&mut account, state, &seats, now);
     }
     Some(account)
 }
@@ -91,7 +91,7 @@ fn living(account: &mut Account, state: &AccountState, seats: &[&Seat], now: Tim
     account.project = account.project.take().or(project.id);
     account.token_until = state.credential.expires_at().map(text);
     account.last_used = Some(state.last_used()).filter(|at| at.0 > 0).map(text);
-    account.remaining = remaining(seats, now);
+    account.remaining = remaining(seats.iter().copied(), now);
     account.models = seats
         .iter()
         .filter_map(|seat| closed(state, seat, now))
@@ -100,8 +100,8 @@ fn living(account: &mut Account, state: &AccountState, seats: &[&Seat], now: Tim
 }
 
 /// The least that is left of a model's quota; `None` where nothing is known.
-pub(super) fn remaining(seats: &[&Seat], now: Timestamp) -> Option<f64> {
-    let known = seats.iter().filter_map(|seat| seat.lane.remaining(now));
+pub(super) fn remaining<'a>(seats: impl Iterator<Item = &'a Seat>, now: Timestamp) -> Option<f64> {
+    let known = seats.filter_map(|seat| seat.lane.remaining(now));
     known.reduce(f64::min)
 }
 

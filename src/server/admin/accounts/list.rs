@@ -2,7 +2,7 @@
 //! cheaply, so that 10,000 accounts are no matter.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,11 +12,11 @@ use crate::base::id::AccountId;
 use crate::base::time::Timestamp;
 use crate::config::model::Account as Entry;
 use crate::runtime::account::AccountState;
-use crate::runtime::snapshot::{Seat, Snapshot};
+use crate::runtime::snapshot::Snapshot;
 use crate::server::admin::accounts::describe::{describe, remaining};
 use crate::server::admin::api::accounts::{Account, AccountPage};
 use crate::server::admin::{Params, Refusal};
-use crate::server::survey::{self, STATES, Survey};
+use crate::server::survey::{self, STATES};
 use crate::store::{RollUp, Store, UsageHead};
 
 /// What is told of an account's use is of this time.
@@ -75,16 +75,8 @@ pub(in crate::server::admin) fn described(
 }
 
 fn of_day(snapshot: &Snapshot, ids: &[&AccountId], heads: &Heads, now: Timestamp) -> Vec<Account> {
-    let states = ids.iter().filter_map(|id| snapshot.accounts.get(*id));
-    let numbers: HashSet<u32> = states.map(|state| state.number).collect();
-    let seats = survey::seats(snapshot, |number| numbers.contains(&number));
     ids.iter()
-        .filter_map(|id| {
-            let state = snapshot.accounts.get(*id);
-            let seats = state.and_then(|state| seats.get(&state.number));
-            let seats: &[&Seat] = seats.map_or(&[], Vec::as_slice);
-            describe(snapshot, id, seats, heads.get(id.as_str()), now)
-        })
+        .filter_map(|id| describe(snapshot, id, heads.get(id.as_str()), now))
         .collect()
 }
 
@@ -129,13 +121,12 @@ pub(super) fn page(
     now: Timestamp,
 ) -> Result<AccountPage, Refusal> {
     let wish = Wish::of(params)?;
-    let survey = Survey::of(snapshot, now);
     let mut rows: Vec<Row<'_>> = Vec::with_capacity(snapshot.config.accounts.len());
     let mut states = [0u64; STATES.len()];
     let (mut upstreams, mut tags, mut tiers) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for (id, entry) in &snapshot.config.accounts {
         let live = snapshot.accounts.get(id);
-        let state = survey::place(&survey.state(id));
+        let state = survey::place(&survey::state(snapshot, id, now));
         states[state] += 1;
         upstreams.insert(entry.upstream.as_str());
         tags.extend(entry.tags.iter().map(String::as_str));
@@ -250,7 +241,6 @@ fn sort(
     heads: Option<&Heads>,
     now: Timestamp,
 ) {
-    let seats = (wish.sort == "remaining").then(|| survey::seats(snapshot, |_| true));
     let none = UsageHead::default();
     let key = |row: &Row<'_>| {
         let head = heads.and_then(|heads| heads.get(row.id.as_str()));
@@ -266,8 +256,7 @@ fn sort(
                     .map_or(Key::Nothing, number)
             }
             "remaining" => {
-                let seats = live.and_then(|live| seats.as_ref()?.get(&live.number));
-                let left = seats.and_then(|seats| remaining(seats, now));
+                let left = live.and_then(|live| remaining(snapshot.seats(live.number), now));
                 left.map_or(Key::Nothing, Key::Number)
             }
             "requests" => number(head.requests),

@@ -69,7 +69,7 @@ pub struct LogPage {
 /// What was decided of an account.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Verdict {
-    /// The try after which it was, where it was not at the begin.
+    /// The try that the pick led to at which this was said; absent at the first pick, and at the last where nobody was left.
     #[serde(rename = "try", skip_serializing_if = "Option::is_none")]
     pub after: Option<u64>,
     /// The account.

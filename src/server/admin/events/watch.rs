@@ -16,7 +16,7 @@ use crate::server::Gateway;
 use crate::server::admin::api::events::{AttentionCount, ChangedAccounts, Event};
 use crate::server::admin::api::overview::{ConfigState, Live, Urgency};
 use crate::server::admin::{attention, explain, overview};
-use crate::server::survey::{self, Survey};
+use crate::server::survey;
 
 /// Between two looks at the log and at jobs.
 const TICK: Duration = Duration::from_millis(250);
@@ -203,8 +203,7 @@ impl Seen {
             events.push(Event::Config(config.clone()));
             self.config = Some(config.clone());
         }
-        let survey = Survey::of(&snapshot, now);
-        let accounts = fingerprints(&snapshot, &survey, now);
+        let accounts = fingerprints(&snapshot, now);
         let mut names: Vec<String> = accounts
             .iter()
             .filter(|(id, print)| self.accounts.get(*id) != Some(*print))
@@ -223,7 +222,7 @@ impl Seen {
             names.truncate(NAMES);
             events.push(Event::Accounts(ChangedAccounts { names, more }));
         }
-        let all = attention::attention(gateway, &snapshot, &survey, &config);
+        let all = attention::attention(gateway, &snapshot, &config, now);
         let errors = all.iter().filter(|a| a.urgency == Urgency::Error).count();
         let (count, errors) = (all.len() as u64, errors as u64);
         if self.attention != Some((count, errors)) {
@@ -249,22 +248,17 @@ impl Seen {
 }
 
 /// Each account's state and quotas as one number.
-fn fingerprints(
-    snapshot: &Snapshot,
-    survey: &Survey<'_>,
-    now: Timestamp,
-) -> HashMap<AccountId, u64> {
-    let seats = survey::seats(snapshot, |_| true);
+fn fingerprints(snapshot: &Snapshot, now: Timestamp) -> HashMap<AccountId, u64> {
     let ids = snapshot.config.accounts.keys();
     ids.map(|id| {
         let mut hasher = DefaultHasher::new();
-        let state = survey.state(id);
+        let state = survey::state(snapshot, id, now);
         state.as_str().hash(&mut hasher);
         state.until().hash(&mut hasher);
         let live = snapshot.accounts.get(id);
         live.map(|live| live.project.known().and_then(|project| project.tier))
             .hash(&mut hasher);
-        let seats = live.and_then(|live| seats.get(&live.number));
+        let seats = live.map(|live| snapshot.seats(live.number));
         for seat in seats.into_iter().flatten() {
             quota(seat, now).hash(&mut hasher);
         }
