@@ -114,6 +114,7 @@ test("nothing of the frame keeps anybody out", async ({ page }) => {
 
 test("one edit follows another at once, whether or not an event has told of the first", async ({ page }) => {
   await page.addInitScript(() => {
+    // eslint-disable-next-line @typescript-eslint/unbound-method -- it is called with its object below
     const { addEventListener } = EventSource.prototype;
     EventSource.prototype.addEventListener = function (this: EventSource, ...given: Parameters<typeof addEventListener>) {
       if (given[0] !== "config") addEventListener.apply(this, given);

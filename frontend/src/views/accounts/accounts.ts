@@ -3,6 +3,7 @@
 import type { Tone } from "@/components/Badge.vue";
 import type { Edited, Schema } from "@/api/types";
 import { t } from "@/i18n";
+import { webLink } from "@/lib/links";
 
 export type Account = Schema["Account"];
 export type Quota = Schema["Quota"];
@@ -93,7 +94,7 @@ export function nextStep(account: Account): Step | null {
     case "needs_login":
       return "signin";
     case "needs_verification":
-      return account.link ? "verify" : "release";
+      return webLink(account.link) ? "verify" : "release";
     case "disabled":
     case "cooling":
       return "release";
