@@ -114,11 +114,11 @@ test("nothing of the frame keeps anybody out", async ({ page }) => {
 
 test("one edit follows another at once, whether or not an event has told of the first", async ({ page }) => {
   await page.addInitScript(() => {
-    // eslint-disable-next-line @typescript-eslint/unbound-method -- it is called with its object below
-    const { addEventListener } = EventSource.prototype;
-    EventSource.prototype.addEventListener = function (this: EventSource, ...given: Parameters<typeof addEventListener>) {
-      if (given[0] !== "config") addEventListener.apply(this, given);
-    } as typeof addEventListener;
+    const inherited = Object.getPrototypeOf(EventSource.prototype) as EventTarget;
+    const deaf = function (this: EventSource, ...given: Parameters<EventTarget["addEventListener"]>): void {
+      if (given[0] !== "config") inherited.addEventListener.apply(this, given);
+    };
+    Object.assign(EventSource.prototype, { addEventListener: deaf });
   });
   await signIn(page, "/keys?tab=groups");
   for (const name of ["first", "second"]) {
