@@ -7,7 +7,8 @@ import { promisify } from "node:util";
 
 import type { Locator, Page } from "@playwright/test";
 
-import { byKey, changes, entryValues, errorsByKey, type Draft, type Setting } from "../src/views/config/draft";
+import { errorsByKey } from "../src/lib/faults";
+import { byKey, changes, entryValues, type Draft, type Setting } from "../src/views/config/draft";
 import { entryFields, type JsonSchema, sections } from "../src/views/config/schema";
 import { parts } from "../src/views/config/toml";
 import { axe, expect, fits, PHONE, signIn, test, toast } from "./fixture";

@@ -3,6 +3,7 @@
 import type { Tone } from "@/components/Badge.vue";
 import type { Edited, Schema } from "@/api/types";
 import { className, t } from "@/i18n";
+import { webLink } from "@/lib/links";
 import { disabledBy } from "@/lib/said";
 
 export type Account = Schema["Account"];
@@ -79,7 +80,7 @@ export function nextStep(account: Account): Step | null {
     case "needs_login":
       return "signin";
     case "needs_verification":
-      return account.link ? "verify" : "release";
+      return webLink(account.link) ? "verify" : "release";
     case "disabled":
     case "cooling":
       return "release";
@@ -112,21 +113,3 @@ export function tokenState(account: Account, now: number): "none" | "valid" | "e
 }
 
 export const TOKEN_TONES: Record<ReturnType<typeof tokenState>, Tone> = { none: "idle", valid: "good", expired: "warn" };
-
-/** Whether an error is of a form's field: named by the body's field, or by the file's key path of an account; or of an element. */
-function isOf(key: string, name: string): boolean {
-  const whole = key.replace(/(?:\[\d+\]|\.\d+)+$/, "");
-  return whole === name || whole.endsWith(`.${name}`);
-}
-
-/** The gateway's error for a form's field. */
-export function fieldError(errors: Readonly<Record<string, string>>, name: string): string | undefined {
-  return Object.entries(errors).find(([key]) => isOf(key, name))?.[1];
-}
-
-/** Errors that no field of the form shows. */
-export function otherErrors(errors: Readonly<Record<string, string>>, shown: readonly string[]): string[] {
-  return Object.entries(errors)
-    .filter(([key]) => !shown.some((name) => isOf(key, name)))
-    .map(([key, message]) => (key === "" ? message : `${key}: ${message}`));
-}

@@ -2,8 +2,9 @@
 import { computed, type InjectionKey, reactive } from "vue";
 
 import type { Schema } from "@/api/types";
+import { faultsOf, keyText } from "@/lib/faults";
 
-import { type Field, keyText } from "./schema";
+import type { Field } from "./schema";
 
 export type Setting = Schema["Setting"];
 export type Wanted = Schema["Wanted"];
@@ -129,19 +130,10 @@ export function entryValues(drafts: Iterable<Draft>, depth: number): Record<stri
   return values;
 }
 
-/** Messages by setting, of what the gateway named: a key of the file, or a place in the edit. */
-export function errorsByKey(errors: Record<string, string>, asked: readonly Wanted[]): Record<string, string> {
-  const by: Record<string, string> = {};
-  for (const [field, message] of Object.entries(errors)) {
-    const place = /^changes\[(\d+)\](?:\.value)?(?:\.(.*))?$/.exec(field);
-    const change = place === null ? undefined : asked[Number(place[1])];
-    if (change !== undefined && "path" in change) {
-      by[keyText(change.path)] ??= message;
-      // Of a table that is set as a whole.
-      if (place?.[2]) by[`${keyText(change.path)}.${place[2]}`] ??= message;
-    } else {
-      by[field] ??= message;
-    }
-  }
-  return by;
+/** Shares messages by key out among the settings of a form. A table that is missing is missed where one begins to fill it in. */
+export function settingErrors(errors: Readonly<Record<string, string>>, fields: readonly Field[]) {
+  const begins = new Map([...fields].reverse().flatMap((field) => (field.group !== null && field.required ? [[keyText(field.group), field.id] as const] : [])));
+  const placed = Object.fromEntries(Object.entries(errors).map(([key, message]) => [begins.get(key) ?? key, message]));
+  const { at, others } = faultsOf({ ...placed, ...errors }, [...fields.map(({ id }) => id), ...begins.keys()]);
+  return { of: (field: Field) => at(field.id), others };
 }

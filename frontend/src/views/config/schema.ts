@@ -1,4 +1,5 @@
 // The form's fields, made from the file's JSON Schema. Pure.
+import { keyText } from "@/lib/faults";
 
 export interface JsonSchema {
   $ref?: string;
@@ -68,11 +69,6 @@ export interface Section {
 
 /** The sections of the form, what is asked for most first. */
 export const SECTIONS = ["routing", "server", "admin", "state", "log", "openai", "fetch", "secrets"];
-
-/** A key's path as the file writes it. */
-export function keyText(path: readonly string[]): string {
-  return path.map((part) => (/^[A-Za-z0-9_-]+$/.test(part) ? part : JSON.stringify(part))).join(".");
-}
 
 function resolver(root: JsonSchema) {
   return (node: JsonSchema): { node: JsonSchema; name: string } => {

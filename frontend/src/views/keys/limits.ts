@@ -101,25 +101,13 @@ export function tightest(uses: readonly Schema["LimitUse"][]): Schema["LimitUse"
   return uses.reduce<Schema["LimitUse"] | null>((most, use) => (most === null || share(use) > share(most) ? use : most), null);
 }
 
-/** A table's path, such as `models.fast` or `models."gemini-2.5-pro"`. */
-const TABLE = /^(keys|groups|models)\.("[^"]*"|[^."]+)$/;
+/** The fields of limits and of a key, under the file's names. */
+export const LIMIT_FIELDS = [...COUNTS, "budget", "budget.usd", "budget.per"] as const;
+export const KEY_FIELDS = ["group", "models", "accounts", "expires", ...LIMIT_FIELDS] as const;
 
-/**
- * The complaint about a field of a form: by its own name, by the end of the file's path, or by the number of the change that
- * it was sent as.
- */
-export function complaint(errors: Record<string, string>, field: string, sent: readonly Wanted[] = []): string | null {
-  for (const [path, message] of Object.entries(errors)) {
-    if (path === field || path.endsWith(`.${field}`) || path.includes(`.${field}.`)) return message;
-    // A table that can't be made is named as a whole: its name is wrong.
-    if (field === "name" && TABLE.test(path)) return message;
-    const change = sent[Number(/^changes[.[](\d+)/.exec(path)?.[1] ?? Number.NaN)];
-    if (change !== undefined && "path" in change && change.path.includes(field)) return message;
-  }
-  return null;
-}
-
-/** What a form shows at its head: a refusal that closed the preview. */
-export function refusal(edit: Edit): string | null {
-  return edit.error.value !== null && !edit.open.value ? errorText(edit.error.value) : null;
+/** What a form shows at its head of a refusal that closed the preview: what it says, and what no field shows of it. */
+export function refusal(edit: Edit, others: readonly string[] = []): string[] {
+  if (edit.error.value === null || edit.open.value) return [];
+  const text = errorText(edit.error.value);
+  return [text, ...others.filter((line) => !text.includes(line))];
 }

@@ -7,6 +7,11 @@ export const LEVELS = ["minimal", "low", "medium", "high", "xhigh", "max"] as co
 export const FAMILIES = ["gemini25", "gemini3", "claude", "gpt-oss", "image"] as const;
 export const STRATEGIES = ["weighted", "round_robin", "random", "least_busy", "fill_first"] as const;
 type Level = (typeof LEVELS)[number];
+/** The fields of the form, under the file's names. */
+export const MODEL_FIELDS = [
+  ...["route", "display_name", "strategy", "aliases", "thinking", "thinking.budget", "thinking.level", "family", "context", "max_output"],
+  ...["price", "price.input", "price.output", "price.cached_input"],
+];
 
 export interface ModelForm {
   name: string;

@@ -2,6 +2,7 @@
 import type { RouteLocationRaw } from "vue-router";
 
 import type { Schema } from "@/api/types";
+import { webLink } from "@/lib/links";
 import { disabledBy, ofAccount, ofBudget, ofDrift, ofRestart, ofStore } from "@/lib/said";
 
 export type Attention = Schema["Attention"];
@@ -12,11 +13,6 @@ export type Action =
   | { label: "verify"; href: string }
   | { label: "again" };
 
-/** Only http(s): a link comes from a provider's answer. */
-function safe(link: string | null | undefined): string | null {
-  return link !== null && link !== undefined && /^https?:\/\//i.test(link) ? link : null;
-}
-
 /** The action of one thing; `write` is whether the reader may change anything. */
 export function action(item: Attention, write: boolean): Action {
   const account = item.account ?? "";
@@ -25,7 +21,7 @@ export function action(item: Attention, write: boolean): Action {
     case "sign_in":
       return write && account !== "" ? { label: "sign_in", to: { path: "/accounts", query: { signin: account } } } : open;
     case "verify": {
-      const href = safe(item.link);
+      const href = webLink(item.link);
       return href === null ? open : { label: "verify", href };
     }
     case "account":
@@ -40,13 +36,13 @@ export function action(item: Attention, write: boolean): Action {
     case "restart":
       return { label: "settings", to: "/config" };
     case "budget":
-      return { label: "budget", to: { path: "/keys", query: item.key ? { key: item.key } : item.group ? { group: item.group } : {} } };
+      return { label: "budget", to: { path: "/keys", query: item.key ? { key: item.key } : item.group ? { tab: "groups" } : {} } };
     case "store":
       return { label: "again" };
     case "no_account":
       return { label: "add_account", to: { path: "/accounts", query: write ? { add: "oauth" } : {} } };
     case "no_key":
-      return { label: "add_key", to: { path: "/keys", query: write ? { add: "key" } : {} } };
+      return { label: "add_key", to: { path: "/keys", query: write ? { new: "true" } : {} } };
   }
 }
 

@@ -179,6 +179,12 @@ export function complaintOf(body: unknown): string | null {
   return kind === "" ? said : `${kind}: ${said}`;
 }
 
+/** Which field of the request an error of the OpenAI dialect is about, and what it says of it. */
+export function fieldOf(body: unknown): Record<string, string> {
+  const { param, message } = object(object(body)["error"]);
+  return text(param) === "" ? {} : { [text(param)]: text(message) };
+}
+
 /** Reads a whole answer. */
 export function readWhole(dialect: Dialect, body: unknown): Answer {
   const answer = emptyAnswer();

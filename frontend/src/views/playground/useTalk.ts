@@ -3,7 +3,7 @@ import { reactive, ref } from "vue";
 import { api, ApiError, asApiError } from "@/api/client";
 import { useSession } from "@/composables/useSession";
 
-import { type Answer, complaintOf, type Dialect, emptyAnswer, type Options, readEvent, readWhole, request, type Turn } from "./dialects";
+import { type Answer, complaintOf, type Dialect, emptyAnswer, fieldOf, type Options, readEvent, readWhole, request, type Turn } from "./dialects";
 import { events } from "./sse";
 
 /** One request and what came of it. */
@@ -19,6 +19,8 @@ export interface Run {
   first: number | null;
   whole: number | null;
   error: string | null;
+  /** What is wrong with a field of the request, by its name in the dialect. */
+  fields: Record<string, string>;
   sent: string;
   got: string;
 }
@@ -73,6 +75,7 @@ async function send(key: string, dialect: Dialect, user: Exchange["user"]): Prom
       first: null,
       whole: null,
       error: null,
+      fields: {},
       sent: JSON.stringify(body.request, null, 2),
       got: "",
     },
@@ -121,6 +124,7 @@ function fail(run: Run, thrown: unknown): void {
   run.status = error.status || null;
   run.id ??= error.answer?.request ?? null;
   run.error = complaintOf(error.answer?.body) ?? error.message;
+  run.fields = { ...fieldOf(error.answer?.body), ...error.byField };
   if (error.answer) run.got = JSON.stringify(error.answer.body, null, 2);
 }
 
