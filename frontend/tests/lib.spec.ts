@@ -1,10 +1,14 @@
 // Pure helpers; no browser is started.
+import { readFileSync } from "node:fs";
+
 import { expect, test } from "@playwright/test";
 
 import { sorted } from "../src/components/table";
 import { parseDiff } from "../src/lib/diff";
 import { bytes, compact, duration, money, percent, relative } from "../src/lib/format";
 import { parseDuration, parseSize } from "../src/lib/units";
+import { SCENES } from "./scenes";
+import { STATES, STILL, VIEWS } from "./states";
 
 test("counts are short from a thousand on", () => {
   const cases: [number, string][] = [[0, "0"], [999, "999"], [1000, "1.0K"], [1234, "1.2K"], [999_949, "999.9K"], [999_950, "1.0M"], [1_250_000, "1.3M"], [-1500, "-1.5K"]];
@@ -48,4 +52,19 @@ test("rows without a value stand last in either direction", () => {
   const columns = [{ key: "n", label: "N", value: (row: { n: number | null }) => row.n }];
   expect(sorted(rows, columns, { key: "n", descending: false }).map(({ n }) => n)).toEqual([1, 2, 10, null]);
   expect(sorted(rows, columns, { key: "n", descending: true }).map(({ n }) => n)).toEqual([10, 2, 1, null]);
+});
+
+test("each view is pictured in each of its states, or it is said why it can't be in one", () => {
+  const names = SCENES.map(({ name }) => name);
+  expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([]);
+  for (const { name, empty } of VIEWS) {
+    for (const state of STATES) expect(names.includes(`${name}-${state}`), `${name}-${state}`).toBe(state !== "empty" || typeof empty !== "string");
+  }
+  // Nobody is left out: neither a route nor a tab.
+  const source = (file: string) => readFileSync(new URL(`../src/${file}`, import.meta.url), "utf8");
+  const routes = [...source("router.ts").matchAll(/path: "(.*?)", component/g)].map(([, route]) => route);
+  expect(routes.length).toBeGreaterThan(5);
+  expect([...new Set([...VIEWS.map(({ route }) => route), ...STILL])].sort()).toEqual(routes.sort());
+  const tabs = /TABS = \[(.*)\]/.exec(source("views/config/ConfigView.vue"))?.[1]?.match(/\w+/g) ?? [];
+  expect(VIEWS.map(({ name }) => name).filter((name) => name.startsWith("config-"))).toEqual(tabs.map((tab) => `config-${tab}`));
 });
