@@ -1,7 +1,7 @@
 // Public models and what upstreams offer, on the real binary in front of the simulator.
 import type { Locator, Page } from "@playwright/test";
 
-import { expect, fits, PHONE, signIn, test, toast } from "./fixture";
+import { axe, expect, fits, PHONE, signIn, test, toast } from "./fixture";
 
 const MODELS = `[models.fast]
 route = ["sim/gemini-2.5-flash", "sim/gemini-2.5-flash-lite"] # the small one when the first is full
@@ -116,6 +116,14 @@ test("a route is put in another order by the keyboard; aliases, thinking and pri
   await pick(page, dialog(page).getByRole("combobox", { name: "A new step" }), "sim/gemini-3-flash");
   await dialog(page).getByRole("button", { name: "Add", exact: true }).click();
   await expect(steps).toHaveCount(2);
+  // What is allowed and may not be meant is told before it is saved.
+  await dialog(page).getByLabel("Aliases").fill("clever");
+  await page.keyboard.press("Enter");
+  await dialog(page).getByRole("button", { name: "Review change" }).click();
+  await expect(page.getByTestId("warnings")).toContainText("clever is the name of a model");
+  await axe(page);
+  await page.getByRole("dialog", { name: "Check the change" }).getByRole("button", { name: "Cancel" }).click();
+  await dialog(page).getByRole("button", { name: "Remove clever" }).click();
   await dialog(page).getByLabel("Aliases").fill("rapid");
   await page.keyboard.press("Enter");
   await dialog(page).getByLabel("Thinking").selectOption("budget");

@@ -105,11 +105,11 @@ test("on a phone there is a bar at the bottom, and nothing is wider than the win
 
 test("one edit follows another at once, whether or not an event has told of the first", async ({ page }) => {
   await page.addInitScript(() => {
-    const own = EventSource.prototype as unknown as { addEventListener: (...given: unknown[]) => void };
-    const listen = own.addEventListener;
-    own.addEventListener = function (this: EventSource, ...given) {
-      if (given[0] !== "config") listen.apply(this, given);
+    const inherited = Object.getPrototypeOf(EventSource.prototype) as EventTarget;
+    const deaf = function (this: EventSource, ...given: Parameters<EventTarget["addEventListener"]>): void {
+      if (given[0] !== "config") inherited.addEventListener.apply(this, given);
     };
+    Object.assign(EventSource.prototype, { addEventListener: deaf });
   });
   await signIn(page, "/keys?tab=groups");
   for (const name of ["first", "second"]) {

@@ -108,7 +108,7 @@ export const test = base.extend<{ stage: (scene: Scene) => Promise<void> }, { re
   stage: async ({ page, context, ready, guard }, use) => {
     // Answers that were made to fail are told to the console.
     guard.allow(/Failed to load resource/);
-    page.setDefaultTimeout(10_000);
+    page.setDefaultTimeout(15_000);
     await use(async (scene) => {
       await page.emulateMedia({ colorScheme: "light", reducedMotion: "reduce" });
       if (scene.viewport) await page.setViewportSize(scene.viewport);

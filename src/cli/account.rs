@@ -215,15 +215,20 @@ fn disabled(value: &Value) -> String {
 /// What became of an edit of the file.
 fn edited(word: &str, value: &Value) -> String {
     let text = |name: &str| value[name].as_str().unwrap_or_default();
+    let warnings = value["warnings"].as_array().into_iter().flatten();
+    let warnings = warnings.filter_map(|warning| warning["message"].as_str());
+    let warnings: String = warnings
+        .flat_map(|said| ["warning: ", said, "\n"])
+        .collect();
     if value["saved"] == true {
-        return format!("{word}\n\n{}", text("diff"));
+        return format!("{word}\n{warnings}\n{}", text("diff"));
     }
     if value["changed"] == false {
         return format!("was {word} already\n");
     }
     let of_patch = |name: &str| value["patch"][name].as_str().unwrap_or_default();
     format!(
-        "nothing is saved: {}\nto be committed with `{}`:\n\n{}",
+        "{warnings}nothing is saved: {}\nto be committed with `{}`:\n\n{}",
         text("why"),
         of_patch("command"),
         of_patch("text")

@@ -24,6 +24,7 @@ mod mention;
 mod patch;
 mod set;
 mod table;
+mod warnings;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -43,6 +44,7 @@ pub use diff::{FileDiff, FileText, below, diff, texts};
 pub use intent::{Intent, Section};
 pub use literal::{Literal, NoValue};
 pub use patch::{NoPatch, Patch, patch};
+pub use warnings::warnings;
 
 /// A file with another text.
 #[derive(Clone, PartialEq, Eq)]

@@ -1358,6 +1358,17 @@ export interface components {
             /** @description What to change, in order; 1 to 10,000. */
             changes: components["schemas"]["Wanted"][];
         };
+        /** @description Something that is allowed and may not be meant. */
+        EditWarning: {
+            /** @description Its code: docs/diagnostics.md tells of each. */
+            code: string;
+            /** @description The key that it is about; empty where there is none. */
+            key: string;
+            /** @description In words. */
+            message: string;
+            /** @description What to do. */
+            help: string | null;
+        };
         /** @description What became of an edit; with `dry_run`, what would. */
         Edited: {
             /** @description Whether it changes what the files say. */
@@ -1370,6 +1381,8 @@ export interface components {
             diff: string;
             /** @description What it changes in words, and how risky that is; null where nothing changes. */
             plan: components["schemas"]["Plan"] | null;
+            /** @description What is found in the files with it that was not found before; a hundred at most. */
+            warnings: components["schemas"]["EditWarning"][];
             /** @description To be committed, where the files may not be written. */
             patch: components["schemas"]["PatchText"] | null;
             /** @description The revision of the files as they are now. */

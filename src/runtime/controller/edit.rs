@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::base::time::Timestamp;
-use crate::config::diagnostic::Severity;
+use crate::config::diagnostic::{Diagnostic, Severity};
 use crate::config::edit::{
     self, Change, Edited, FileDiff, FileText, Intent, NoPatch, Patch, Refused,
 };
@@ -51,6 +51,8 @@ pub struct Done {
     pub diff: Vec<FileDiff>,
     /// What it changes in what they say; `None` where nothing changes.
     pub plan: Option<config::plan::Plan>,
+    /// What is found in the files with it that was not found before.
+    pub warnings: Vec<Diagnostic>,
     /// The same to be committed, where it was not saved.
     pub patch: Option<Patch>,
     /// The revision of the files as they are now.
@@ -249,6 +251,7 @@ impl Desk {
             unsaved: None,
             diff: Vec::new(),
             plan: None,
+            warnings: Vec::new(),
             patch: None,
             revision: files.revision(),
             generation: self.generation,
@@ -258,6 +261,7 @@ impl Desk {
         }
         done.diff = diff;
         done.plan = plan;
+        done.warnings = edit::warnings(&files, &config::environment(), &edited, Timestamp::now());
         if !self.present.config.admin.write_back {
             let why = "`admin.write_back` is false".to_owned();
             done.patch = Some(self.patch(&files, &edited.files, &why)?);

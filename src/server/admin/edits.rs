@@ -7,14 +7,14 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::config::diagnostic::Severity;
+use crate::config::diagnostic::{Diagnostic, Severity};
 use crate::config::edit::{FileDiff, FileText, Intent, Patch, Refused};
 use crate::config::schema::Shape;
 use crate::config::write::WriteError;
 use crate::config::{key_path, quote_key};
 use crate::runtime::controller::{Ask, By, Done, Message, NotDone};
 use crate::server::Gateway;
-use crate::server::admin::api::edits::{Edited, PatchText};
+use crate::server::admin::api::edits::{EditWarning, Edited, PatchText};
 use crate::server::admin::{self, Caller, Fault, Params, Refusal};
 
 pub(super) use value::{Sealer, date, secret};
@@ -82,10 +82,19 @@ pub(super) fn ask(
     }
 }
 
+/// Most warnings that are told of an edit.
+const WARNINGS: usize = 100;
+
 fn told(done: Done) -> Edited {
     let patch = |patch: Patch| PatchText {
         command: patch.command().to_owned(),
         text: patch.text,
+    };
+    let warning = |d: Diagnostic| EditWarning {
+        code: d.code.as_str().to_owned(),
+        key: d.key,
+        message: d.message,
+        help: d.help,
     };
     Edited {
         changed: done.changed,
@@ -93,6 +102,12 @@ fn told(done: Done) -> Edited {
         why: done.unsaved,
         diff: joined(&done.diff),
         plan: done.plan,
+        warnings: done
+            .warnings
+            .into_iter()
+            .take(WARNINGS)
+            .map(warning)
+            .collect(),
         patch: done.patch.map(patch),
         revision: done.revision.to_string(),
         generation: done.generation,

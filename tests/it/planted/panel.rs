@@ -84,7 +84,7 @@ pub(super) async fn sign_in(garden: &mut Garden, texts: &Texts, url: &str) {
             .header("cookie", &cookie),
         client
             .get(format!("{api}/overview"))
-            .bearer_auth(&wrong.replace('é', "")),
+            .bearer_auth(wrong.replace('é', "")),
         client.get(format!("{api}/overview")).bearer_auth(token),
         post("/logout", json!({})).header("x-agp-csrf", &csrf),
         client

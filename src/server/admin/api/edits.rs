@@ -63,6 +63,19 @@ pub enum Wanted {
     },
 }
 
+/// Something that is allowed and may not be meant.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct EditWarning {
+    /// Its code: docs/diagnostics.md tells of each.
+    pub code: String,
+    /// The key that it is about; empty where there is none.
+    pub key: String,
+    /// In words.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
 /// What became of an edit; with `dry_run`, what would.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Edited {
@@ -76,6 +89,8 @@ pub struct Edited {
     pub diff: String,
     /// What it changes in words, and how risky that is; null where nothing changes.
     pub plan: Option<Plan>,
+    /// What is found in the files with it that was not found before; a hundred at most.
+    pub warnings: Vec<EditWarning>,
     /// To be committed, where the files may not be written.
     pub patch: Option<PatchText>,
     /// The revision of the files as they are now.
