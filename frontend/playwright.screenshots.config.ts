@@ -1,4 +1,4 @@
 import base from "./playwright.config";
 
-// `make screenshots`: pictures of the scenes in tests/scenes.ts for docs/img/panel.
-export default { ...base, testMatch: "**/screenshots.ts", workers: 1, timeout: 120_000 };
+// `make screenshots`: pictures of the scenes in tests/scenes.ts for docs/img/panel. A scene that waits in vain says so soon.
+export default { ...base, testMatch: "**/screenshots.ts", fullyParallel: true, timeout: 20_000, retries: 1 };

@@ -1,4 +1,6 @@
 // Pure helpers; no browser is started.
+import { readFileSync } from "node:fs";
+
 import { expect, test } from "@playwright/test";
 
 import { sorted } from "../src/components/table";
@@ -7,6 +9,8 @@ import { bytes, compact, duration, money, percent, relative } from "../src/lib/f
 import { ofAccount, ofBudget, ofDrift, ofRestart, ofStore, refresh, verdict } from "../src/lib/said";
 import { parseDuration, parseSize } from "../src/lib/units";
 import { type Attention, told } from "../src/views/overview/attention";
+import { SCENES } from "./scenes";
+import { STATES, STILL, VIEWS } from "./states";
 
 test("counts are short from a thousand on", () => {
   const cases: [number, string][] = [[0, "0"], [999, "999"], [1000, "1.0K"], [1234, "1.2K"], [999_949, "999.9K"], [999_950, "1.0M"], [1_250_000, "1.3M"], [-1500, "-1.5K"]];
@@ -91,4 +95,19 @@ test("what needs a person is told in the panel's words, or in the gateway's wher
   expect(of({ ...budget, urgency: "warning" })).toMatchObject({ title: { key: "budget.one" } });
   expect(of({ ...budget, message: "it is used up" })).toMatchObject({ raw: "it is used up", until: null });
   expect(of({ kind: "store", message: "nothing can be written" })).toMatchObject({ title: { key: "store.some" }, raw: "nothing can be written" });
+});
+
+test("each view is pictured in each of its states, or it is said why it can't be in one", () => {
+  const names = SCENES.map(({ name }) => name);
+  expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([]);
+  for (const { name, empty } of VIEWS) {
+    for (const state of STATES) expect(names.includes(`${name}-${state}`), `${name}-${state}`).toBe(state !== "empty" || typeof empty !== "string");
+  }
+  // Nobody is left out: neither a route nor a tab.
+  const source = (file: string) => readFileSync(new URL(`../src/${file}`, import.meta.url), "utf8");
+  const routes = [...source("router.ts").matchAll(/path: "(.*?)", component/g)].map(([, route]) => route);
+  expect(routes.length).toBeGreaterThan(5);
+  expect([...new Set([...VIEWS.map(({ route }) => route), ...STILL])].sort()).toEqual(routes.sort());
+  const tabs = /TABS = \[(.*)\]/.exec(source("views/config/ConfigView.vue"))?.[1]?.match(/\w+/g) ?? [];
+  expect(VIEWS.map(({ name }) => name).filter((name) => name.startsWith("config-"))).toEqual(tabs.map((tab) => `config-${tab}`));
 });
