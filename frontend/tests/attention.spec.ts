@@ -87,8 +87,8 @@ test("settings that wait for a restart lead to the configuration", async ({ page
     await own.edit((text) => text.replace("[state]", '[state]\npath = "elsewhere"'));
     await signIn(page, `${own.url}/`);
     const restart = entry(page, "restart");
-    await expect(restart).toContainText("`state.path` takes effect after a restart");
-    await expect(restart).toContainText("restart the gateway");
+    await expect(restart).toContainText("state.path takes effect after a restart");
+    await expect(restart).toContainText("Restart the gateway");
     await restart.getByRole("link", { name: /^Show settings/ }).click();
     await expect(page).toHaveURL(/\/config$/);
     await expect(page.locator('[data-setting="state.path"]')).toContainText(/restart/);

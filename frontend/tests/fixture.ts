@@ -48,6 +48,8 @@ export const test = base.extend<{ guard: Guard }, { setup: Setup; gateway: Gatew
         if (baseURL !== undefined && !url.startsWith(baseURL) && !/^(data|blob|about):/.test(url)) faults.push(`request: ${url}`);
       });
       await use({ allow: (pattern) => allowed.push(pattern) });
+      // A question that the page still asks when its test ends has nobody to answer it.
+      await page.unrouteAll({ behavior: "ignoreErrors" });
       expect(faults.filter((fault) => !allowed.some((pattern) => pattern.test(fault)))).toEqual([]);
     },
     { auto: true },
@@ -67,7 +69,12 @@ export async function signIn(page: Page, path = "/"): Promise<void> {
 export async function dress(page: Page, theme: "light" | "dark"): Promise<void> {
   await page.emulateMedia({ reducedMotion: "reduce", colorScheme: theme });
   await expect(page.locator("html")).toHaveClass(theme);
-  await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+  await page.evaluate(async () => {
+    const drawn = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+    await drawn();
+    for (const change of document.getAnimations()) if (change instanceof CSSTransition) change.finish();
+    await drawn();
+  });
 }
 
 /**

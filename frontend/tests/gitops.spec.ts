@@ -83,7 +83,7 @@ test("a token that may only read, sent by a proxy in front, opens the panel with
   const editors =
     /^(Add|Create|Edit|Delete|Remove|Disable|Enable|Pause|Resume|Rename|Save|Preview changes|Review change|Roll back|Reload|Refresh all|Actions for|Sign in|Send|Make default|Discard|Replace|Enter|Use the default|Expire)\b/;
   for (const [path, there] of [
-    ["/", "Running"],
+    ["/", "Success rate"],
     ["/accounts/alice", "alice@example.com|Active"],
     ["/accounts?add=hand", "alice"],
     ["/keys?new=true", "tests"],

@@ -7,7 +7,7 @@ use crate::support::TestApp;
 use crate::support::admin::{get, post, with_writer};
 use crate::support::client::Dialect;
 use crate::support::setup::Setup;
-use crate::support::until;
+use crate::support::{script, until};
 
 fn setup() -> Setup {
     with_writer(Setup::new(&["alice"])).account_set("alice", "email", "Alice@example.com")
@@ -157,6 +157,19 @@ async fn several_are_added_by_one_edit_and_the_rest_is_told() {
         (&done["refused"], &done["edited"]),
         (&json!(1), &Value::Null)
     );
+}
+
+/// Signed in again with the token that was refused before, as where the provider took a person's access back and gave it again.
+#[tokio::test]
+async fn the_same_token_once_more_is_tried_again() {
+    let refusing = json!({ "accounts": { "alice@example.com": { "revoked": true } } });
+    let app = TestApp::start(setup(), refusing).await;
+    until("the refusal", || app.standing("alice") == "needs_login").await;
+    app.sim.set_script(script(&json!({})));
+    let again = json!({ "email": "alice@example.com", "refresh_token": "sim-refresh-alice" });
+    let done = post(&app, "/accounts", &again).await.good();
+    assert_eq!(done["renewed"], true, "{done:#}");
+    until("the next try", || app.standing("alice") == "active").await;
 }
 
 /// Where the file is the repository's: the patch holds the sealed token, and it is in use at once, after a restart too.

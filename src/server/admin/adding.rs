@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::base::id::AccountId;
 use crate::base::secret::Secret;
+use crate::pool::state::Standing;
 use crate::server::Gateway;
 use crate::server::admin::api::accounts::{
     AddAccount, AddAccounts, AddOutcome, AddResult, AddedAccount, AddedAccounts,
@@ -150,7 +151,13 @@ fn settled(
     if params.dry_run() {
         return None;
     }
-    if edited.saved {
+    if edited.saved || !edited.changed {
+        // The same token once more is no news to a reload: who waits for a person is tried again all the same.
+        for entry in entries.iter().filter(|entry| entry.renewed) {
+            if needs_login(gateway, &entry.name) {
+                renew(gateway, &entry.name, entry.token.clone());
+            }
+        }
         let names = entries.iter().map(|entry| entry.name.as_str().into());
         return after_added(gateway, &names.collect::<Vec<_>>());
     }
@@ -163,6 +170,12 @@ fn settled(
     (!renewed.is_empty())
         .then(|| after_added(gateway, &renewed))
         .flatten()
+}
+
+fn needs_login(gateway: &Gateway, name: &str) -> bool {
+    let snapshot = gateway.dispatcher.runtime.snapshot();
+    let account = snapshot.accounts.get(name);
+    account.is_some_and(|account| account.health().0 == Standing::NeedsLogin)
 }
 
 /// Puts another token of an account in use that runs; `None` where it does not run.
