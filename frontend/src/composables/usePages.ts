@@ -1,6 +1,6 @@
 // The rows that a filter lets through, a page at a time as they are scrolled to. Pages far from what is seen aren't asked anew
 // when rows change: with ten thousand of them that happens all the time.
-import { keepPreviousData, type QueryKey, useQueries } from "@tanstack/vue-query";
+import { type QueryKey, useQueries } from "@tanstack/vue-query";
 import { computed, ref, shallowRef, watch } from "vue";
 
 const SIZE = 100;
@@ -44,7 +44,6 @@ export function usePages<Filter extends object, Page extends { matched: number }
         queryFn: ({ signal }: { signal: AbortSignal }) => ask({ ...filter.value, offset: page * SIZE, limit: SIZE }, signal),
         // The last one is asked for because the table's end is near.
         enabled: page === 0 || page === asked.value - 1 || near(page),
-        placeholderData: keepPreviousData,
       })),
     ),
   });
@@ -75,8 +74,9 @@ export function usePages<Filter extends object, Page extends { matched: number }
     page,
     matched,
     hasMore: computed(() => rows.value.length < matched.value && asked.value * SIZE < matched.value),
+    // One after the other: the table asks again as long as its end is in sight, which it is until a page has come.
     more: () => {
-      if (pages.value.every(({ isFetching, data }) => !isFetching || data !== undefined)) asked.value += 1;
+      if (pages.value.every(({ data }) => data !== undefined)) asked.value += 1;
     },
     range: (from: number, to: number) => (seen.value = [from, to]),
     /** For `StateView`. */
