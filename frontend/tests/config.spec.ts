@@ -223,7 +223,7 @@ test("files: findings at their lines, a refusal with file and line, drift, and r
   await expect(toast(page, "The files were read. Nothing has changed.")).toBeVisible();
 });
 
-test("history: who, what, the difference of any two, and the way back with its risks", async ({ page, gateway }) => {
+test("P10 history: who, what, the difference of any two, and the way back with its risks", async ({ page, gateway }) => {
   await signIn(page, "/config?tab=history");
   const first = (await config(page)).generation;
   const good = await gateway.text();

@@ -103,7 +103,7 @@ test("logs", async ({ page }) => {
   await signIn(page);
   await open(page, "/logs", ROW);
   await scroll(page, "logs, scrolled");
-  const status = page.getByRole("combobox", { name: "Status" });
+  const status = page.getByRole("combobox", { name: "State" });
   const chosen = async () => {
     await status.fill("502");
     await status.press("Enter");

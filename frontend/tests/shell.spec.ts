@@ -11,7 +11,7 @@ const VIEWS = [
   ["Configuration", "/config"],
 ] as const;
 
-test("every entry leads to its view, is marked, and the back button returns", async ({ page }) => {
+test("P6 P11 every entry leads to its view, is marked, and the back button returns", async ({ page }) => {
   await signIn(page);
   const nav = page.getByRole("navigation", { name: "Main" });
   for (const [name, path] of VIEWS) {
@@ -68,7 +68,7 @@ test.describe("a Chinese browser", () => {
   });
 });
 
-test("the theme follows the system until it is chosen, and is there before the first paint", async ({ page }) => {
+test("P83 the theme follows the system until it is chosen, and is there before the first paint", async ({ page }) => {
   await page.emulateMedia({ colorScheme: "dark" });
   await signIn(page);
   await expect(page.locator("html")).toHaveClass("dark");
@@ -91,7 +91,7 @@ test("the keyboard can skip the navigation", async ({ page }) => {
   await expect(page.locator("main")).toBeFocused();
 });
 
-test("on a phone there is a bar at the bottom, and nothing is wider than the window", async ({ page }) => {
+test("P7 on a phone there is a bar at the bottom, and nothing is wider than the window", async ({ page }) => {
   await page.setViewportSize(PHONE);
   await signIn(page);
   const bar = page.getByRole("navigation", { name: "Main" });

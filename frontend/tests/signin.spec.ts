@@ -1,7 +1,7 @@
 import { expect, fits, PASSWORD, PHONE, signIn, test } from "./fixture";
 import { startGateway } from "./gateway";
 
-test("an empty and a wrong password are told at the field", async ({ page }) => {
+test("P1 P4 an empty and a wrong password are told at the field", async ({ page }) => {
   await page.goto("/");
   await expect(page).toHaveURL(/\/login$/);
   await expect(page).toHaveTitle("Sign in · agp");
@@ -19,7 +19,7 @@ test("an empty and a wrong password are told at the field", async ({ page }) => 
   await expect(page).toHaveURL(/\/login$/);
 });
 
-test("the eye shows the password, Enter signs in, and signing out ends it", async ({ page }) => {
+test("P1 P2 P3 P8 P9 the eye shows the password, Enter signs in, and signing out ends it", async ({ page }) => {
   await page.goto("/login");
   const field = page.getByLabel("Password", { exact: true });
   await field.fill(PASSWORD);
@@ -42,7 +42,7 @@ test("the eye shows the password, Enter signs in, and signing out ends it", asyn
   expect((await page.request.get("/admin/api/v1/session")).status()).toBe(401);
 });
 
-test("a deep link leads through the sign-in to its view", async ({ page }) => {
+test("P11 a deep link leads through the sign-in to its view", async ({ page }) => {
   await page.goto("/logs?model=gemini-2.5-pro");
   await expect(page).toHaveURL(/\/login\?next=/);
   await page.getByLabel("Password", { exact: true }).fill(PASSWORD);
@@ -61,11 +61,23 @@ test("a link that leads elsewhere after the sign-in is not followed", async ({ p
   expect(page.url()).toBe(`${gateway.url}/`);
 });
 
-test("a session that ended elsewhere leads back here, and then back to the view", async ({ page }) => {
+test("P5 a session that ended elsewhere leads back here, and then back to the view", async ({ page }) => {
   await signIn(page, "/keys");
   await page.context().clearCookies();
   await page.goto("/models");
   await expect(page).toHaveURL(/\/login\?next=\/models$/);
+});
+
+test("P5 a session that is good after all is asked for unseen", async ({ page }) => {
+  let refused = 0;
+  await page.route("**/admin/api/v1/models*", (route) => {
+    refused += 1;
+    return route.fulfill({ status: 401, json: { error: "not signed in", fields: [] } });
+  }, { times: 1 });
+  await signIn(page, "/models");
+  await expect(page.locator(".row-line").first()).toBeVisible();
+  await expect(page).toHaveURL(/\/models$/);
+  expect(refused).toBe(1);
 });
 
 test("too many attempts are told with the time that is left", async ({ page }) => {
