@@ -2,7 +2,8 @@
 //! 10,000 keys and a million log rows, the simulator behind it. docs/performance.md has the figures.
 //!
 //! `AGP_FOLDER` names a folder to keep the state in; without it a temporary one is used. `AGP_ROWS` and `AGP_MANY` are other
-//! numbers of rows, and of accounts and keys. With `AGP_SERVE` nothing is timed: the gateway runs until standard input ends.
+//! numbers of rows, and of accounts and keys. With `AGP_SERVE` nothing is timed: the gateway runs until standard input ends, for
+//! `npm run large` and for people.
 
 #[path = "shared/no_keys.rs"]
 mod no_keys;
